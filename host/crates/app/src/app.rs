@@ -1,0 +1,105 @@
+//! The facade's state: a home, a clock, and what is opened on first use.
+
+use std::sync::{Arc, OnceLock};
+
+use base::{Clock, NoProbe, PackId, Probe};
+use engine::{CacheSettings, Engine, EngineSettings};
+use journal::Journal;
+use pack::{Store, VerifiedPack};
+
+use crate::kill::{KillAt, KillProbe};
+use crate::system::{self, SystemClock};
+use crate::{Error, Home, trust};
+
+/// The file with the secret that vouches for compiled code.
+const CACHE_SECRET: &str = "cache/secret";
+
+/// What a shell decides before it calls anything.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The home folder.
+    pub home: Home,
+    /// Where a crash test kills the process.
+    pub kill_at: Option<KillAt>,
+    /// Further arguments for the cargo that compiles guests; empty for the toolchain in use.
+    pub guest_cargo_args: Vec<String>,
+}
+
+/// The facade. Cheap to make; the engine and the journal open when they are first needed.
+pub struct App {
+    pub(crate) home: Home,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) probe: Arc<dyn Probe>,
+    pub(crate) guest_cargo_args: Vec<String>,
+    engine: OnceLock<Engine>,
+    journal: OnceLock<Journal>,
+}
+
+impl App {
+    /// A facade over this home and the system's clock.
+    #[must_use]
+    pub fn new(settings: Settings) -> Self {
+        let probe: Arc<dyn Probe> = match settings.kill_at {
+            Some(at) => Arc::new(KillProbe::new(at)),
+            None => Arc::new(NoProbe),
+        };
+        Self {
+            home: settings.home,
+            clock: Arc::new(SystemClock),
+            probe,
+            guest_cargo_args: settings.guest_cargo_args,
+            engine: OnceLock::new(),
+            journal: OnceLock::new(),
+        }
+    }
+
+    /// The home folder.
+    #[must_use]
+    pub fn home(&self) -> &Home {
+        &self.home
+    }
+
+    /// An installed pack, verified again from its stored bytes.
+    pub(crate) fn load_pack(&self, id: &PackId) -> Result<VerifiedPack, Error> {
+        Ok(self.store()?.load(id, &trust::load(&self.home)?)?)
+    }
+
+    pub(crate) fn store(&self) -> Result<Store, Error> {
+        self.home.create()?;
+        Ok(Store::open(self.home.path(), Arc::clone(&self.probe))?)
+    }
+
+    /// The engine, with the home's cache of compiled code.
+    pub(crate) fn engine(&self) -> Result<&Engine, Error> {
+        if let Some(engine) = self.engine.get() {
+            return Ok(engine);
+        }
+        let cache = CacheSettings { folder: self.home.file("cache/code"), secret: self.cache_secret()? };
+        let engine = Engine::new(EngineSettings { cache: Some(cache) })
+            .map_err(|error| Error::Io { action: "start the engine".to_owned(), source: std::io::Error::other(error) })?;
+        Ok(self.engine.get_or_init(|| engine))
+    }
+
+    /// The secret is made on first use; a damaged one is replaced, which only empties the cache.
+    fn cache_secret(&self) -> Result<[u8; 32], Error> {
+        self.home.create()?;
+        let _lock = self.home.lock()?;
+        let path = self.home.file(CACHE_SECRET);
+        if let Some(secret) = crate::home::read_file(&path, 64).ok().and_then(|bytes| bytes.try_into().ok()) {
+            return Ok(secret);
+        }
+        let secret = system::random::<32>()?;
+        self.home.write(CACHE_SECRET, &secret)?;
+        Ok(secret)
+    }
+
+    /// The journal; made if it is not there.
+    pub(crate) fn journal(&self) -> Result<&Journal, Error> {
+        if let Some(journal) = self.journal.get() {
+            return Ok(journal);
+        }
+        self.home.create()?;
+        let journal = Journal::open(self.home.path(), Arc::clone(&self.probe)).map_err(crate::journal_error)?;
+        Ok(self.journal.get_or_init(|| journal))
+    }
+}

@@ -1,0 +1,191 @@
+//! Approvals: what is asked for, and the signed answer.
+
+use std::num::NonZeroUsize;
+
+use base::{ChangeSet, Code, Digest, Refusal, StepPath};
+use journal::FindError;
+use pack::{Envelope, Fingerprint, TrustStore};
+use run::machine::{ApprovalAnswer, ApprovalState, StepState};
+use run::{ApproverInfo, Approvers, State};
+use serde::{Deserialize, Serialize};
+
+use crate::app::App;
+use crate::runs::{created, reopen};
+use crate::time::rfc3339;
+use crate::view::{ApprovalView, RunView};
+use crate::{Error, diff, keys};
+
+/// The type of an approval's payload; no other payload passes for one.
+const PAYLOAD_TYPE: &str = "application/vnd.capstan.approval.v1+json";
+
+/// What an approver signs: a format of its own.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Statement {
+    /// What is approved.
+    approves: Digest,
+    /// When, in milliseconds since the epoch.
+    at: u64,
+    /// Whether the key that signs has no passphrase.
+    unattended: bool,
+}
+
+/// The approvers' keys, as a run asks for them.
+pub(crate) struct Keys(pub(crate) TrustStore);
+
+impl Approvers for Keys {
+    fn verify(&self, statement: &[u8], digest: &Digest) -> Result<ApproverInfo, Refusal> {
+        let (statement, signer) = open(&self.0, statement)?;
+        if statement.approves != *digest {
+            let message = format!("the statement approves {}, not {}", statement.approves.short(), digest.short());
+            return Err(Refusal::new(Code::ApprovalForged, message));
+        }
+        Ok(ApproverInfo { approver: signer.to_string() })
+    }
+}
+
+/// The statement of an envelope that an approver signed.
+fn open(trust: &TrustStore, bytes: &[u8]) -> Result<(Statement, Fingerprint), Refusal> {
+    let forged = |message: String| Refusal::new(Code::ApprovalForged, message);
+    let envelope = Envelope::parse(bytes).map_err(|refusal| forged(refusal.message))?;
+    let verified = envelope
+        .verify(PAYLOAD_TYPE, &trust.approver_keys(), NonZeroUsize::MIN)
+        .map_err(|refusal| forged(format!("the approval is not signed by an approver: {}", refusal.message)))?;
+    let statement = serde_json::from_slice(verified.payload)
+        .map_err(|error| forged(format!("the approval's statement does not parse: {error}")))?;
+    let signer = verified.signers.first().map(pack::PublicKey::fingerprint);
+    signer.map(|signer| (statement, signer)).ok_or_else(|| forged("the approval has no signer".to_owned()))
+}
+
+impl App {
+    /// What waits for approval, newest first.
+    ///
+    /// # Errors
+    /// If the journal cannot be read.
+    pub fn approval_list(&self) -> Result<Vec<ApprovalView>, Error> {
+        let view = |(state, digest): (State, Digest)| {
+            let approval = state.approval(&digest).ok_or_else(|| unknown(&digest.short()))?;
+            self.approval_view(&state, approval)
+        };
+        self.waiting()?.into_iter().map(view).collect()
+    }
+
+    /// The approvals that still want an answer, newest first, with their runs.
+    fn waiting(&self) -> Result<Vec<(State, Digest)>, Error> {
+        let journal = self.journal()?;
+        let mut waiting = Vec::new();
+        for entry in journal.open_approvals().map_err(Refusal::from)? {
+            let state = run::load(journal, &entry.run)?;
+            let asked = state.approval(&entry.digest).is_some_and(|a| a.answer == ApprovalAnswer::Pending);
+            if asked && state.end().is_none() {
+                waiting.push((state, entry.digest));
+            }
+        }
+        Ok(waiting)
+    }
+
+    /// One approval, in any state.
+    ///
+    /// # Errors
+    /// If none or several are meant.
+    pub fn approval_show(&self, approval: &str) -> Result<ApprovalView, Error> {
+        let (state, digest) = self.find_approval(approval)?;
+        let found = state.approval(&digest).ok_or_else(|| unknown(approval))?;
+        self.approval_view(&state, found)
+    }
+
+    /// Signs an approval with the approver key and continues the run.
+    ///
+    /// # Errors
+    /// If it is not asked for, was used, rejected, has expired or is stale; the last with what
+    /// changed.
+    pub fn approve(&self, approval: &str, passphrase: Option<&str>) -> Result<RunView, Error> {
+        let (state, digest) = self.find_approval(approval)?;
+        let record = self.approver()?;
+        let key = keys::load(&self.home, &record, passphrase)?;
+        let at = self.clock.now();
+        let statement = Statement { approves: digest, at: at.0, unattended: !record.protected };
+        let payload = serde_json::to_vec(&statement).map_err(|error| Error::Bug(error.to_string()))?;
+        let envelope = Envelope::sign(PAYLOAD_TYPE, payload, &[&key])?.to_bytes();
+        let approvers = Keys(crate::trust::load(&self.home)?);
+        run::answer::approve(self.journal()?, &approvers, state.run(), &digest, &envelope, at)?;
+        self.continue_run(state.run())
+    }
+
+    /// Rejects an effect; its run fails.
+    ///
+    /// # Errors
+    /// As [`App::approve`].
+    pub fn reject(&self, approval: &str, reason: &str) -> Result<RunView, Error> {
+        let (state, digest) = self.find_approval(approval)?;
+        let by = self.approver()?.public.fingerprint().to_string();
+        let reason = (!reason.is_empty()).then_some(reason);
+        run::answer::reject(self.journal()?, state.run(), &digest, &by, reason, self.clock.now())?;
+        self.continue_run(state.run())
+    }
+
+    fn find_approval(&self, text: &str) -> Result<(State, Digest), Error> {
+        if text == "last" {
+            return self.waiting()?.into_iter().next().ok_or_else(|| unknown(text));
+        }
+        let journal = self.journal()?;
+        let entry = journal.find_approval(text).map_err(|error: FindError| Error::Refused(Refusal::from(error)))?;
+        Ok((run::load(journal, &entry.run)?, entry.digest))
+    }
+
+    pub(crate) fn approval_view(&self, state: &State, approval: &ApprovalState) -> Result<ApprovalView, Error> {
+        let created = created(state)?;
+        let step = state.graph().step(approval.step);
+        let effect = step.map_or(base::Effect::Destructive, |step| step.effect);
+        let changes = changes(state, approval);
+        let (status, decided_by, statement) = match &approval.answer {
+            ApprovalAnswer::Pending => ("waiting", None, None),
+            ApprovalAnswer::Granted { approver, statement, .. } => ("granted", Some(approver.clone()), Some(*statement)),
+            ApprovalAnswer::Consumed { approver, statement, .. } => ("consumed", Some(approver.clone()), Some(*statement)),
+            ApprovalAnswer::Rejected { by, .. } => ("rejected", Some(by.clone()), None),
+            ApprovalAnswer::Stale => ("stale", None, None),
+        };
+        let unattended = match statement {
+            Some(digest) => self.journal()?.artifact(&digest).ok().and_then(|bytes| {
+                open(&crate::trust::load(&self.home).ok()?, &bytes).ok().map(|(statement, _)| statement.unattended)
+            }),
+            None => None,
+        };
+        // The folder may be gone; then the kept contents are compared with nothing on disk.
+        let roots = reopen(created).ok();
+        let blob = |digest: &Digest| self.journal().ok()?.artifact(digest).ok();
+        let gate = step.is_some_and(|step| step.gate);
+        let question = policy::Question { effect, plan_gate: gate, changes: changes.changes().len() };
+        Ok(ApprovalView {
+            id: approval.digest.short(),
+            digest: approval.digest,
+            run_id: state.run().clone(),
+            step: StepPath { step: approval.binding.path.step.clone(), item: approval.binding.path.item },
+            status: status.to_owned(),
+            operation: approval.binding.operation.to_string(),
+            effect,
+            diff: diff::unified(&changes, roots.as_ref(), blob),
+            changes,
+            reasons: policy::decide(&question).reasons,
+            expires: approval.expires_at.map(rfc3339),
+            decided_by,
+            unattended,
+        })
+    }
+}
+
+/// What the approval is for: the present attempt's effect set, or the one that was applied. Of a
+/// stale one only the digest is left.
+fn changes(state: &State, approval: &ApprovalState) -> ChangeSet {
+    let binding = &approval.binding;
+    let present = state.steps().get(approval.step).filter(|step| step.attempt == binding.attempt).map(StepState::changes);
+    let applied = state.applied().iter().find(|a| a.step == binding.path.step && a.attempt == binding.attempt);
+    let applied = applied.map(|applied| applied.changes.clone());
+    let found = [present, applied].into_iter().flatten().find(|set| set.digest() == binding.effects);
+    found.unwrap_or_default()
+}
+
+fn unknown(text: &str) -> Error {
+    let message = format!("no approval that waits is `{text}`");
+    Error::Refused(Refusal::new(Code::ApprovalUnknown, message).hint("capstan approval list"))
+}

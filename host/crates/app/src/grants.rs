@@ -1,0 +1,99 @@
+//! What packs may reach: `grants.toml`.
+
+use authority::{Grant, Grants, GrantsError, Request};
+use base::{Capability, Code, PackId, Refusal};
+
+use crate::app::App;
+use crate::view::GrantView;
+use crate::{Error, Home};
+
+const FILE: &str = "grants.toml";
+
+pub(crate) fn load(home: &Home) -> Result<Grants, Error> {
+    let text = home.read_text(FILE)?;
+    Grants::parse_toml(&text).map_err(|error: GrantsError| {
+        let mut refusal = Refusal::new(Code::ScopeMalformed, format!("`grants.toml` {error}"));
+        refusal.hints.extend(error.hint);
+        Error::Refused(refusal)
+    })
+}
+
+/// Parses what the user typed and holds it against what the pack requests.
+pub(crate) fn parse(pack: &PackId, text: &str, request: &Request) -> Result<Grant, Error> {
+    let grant = Grant::parse(pack, text).map_err(|error| Error::refused(Code::ScopeMalformed, error.to_string()))?;
+    grant.check_requested(request).map_err(|error| {
+        let mut refusal = Refusal::new(Code::GrantExceedsRequest, error.to_string());
+        refusal.hints.push(format!("capstan pack audit {pack}"));
+        Error::Refused(refusal)
+    })?;
+    Ok(grant)
+}
+
+/// One line for each scope, as `grant add` takes it.
+pub(crate) fn views(grant: &Grant) -> Vec<GrantView> {
+    grant.arguments().into_iter().map(|text| GrantView { pack: grant.pack.clone(), grant: text }).collect()
+}
+
+impl App {
+    /// Grants a capability to an installed pack.
+    ///
+    /// # Errors
+    /// If the pack is not installed or does not request it.
+    pub fn grant_add(&self, pack: &str, grant: &str) -> Result<GrantView, Error> {
+        let id = crate::packs::parse_id(pack)?;
+        let installed = self.load_pack(&id)?;
+        let grant = parse(&id, grant, &installed.manifest().request)?;
+        self.edit_grants(|grants| {
+            grants.add(grant.clone());
+            Ok(())
+        })?;
+        let text = grant.arguments().join(" ");
+        Ok(GrantView { pack: id, grant: text })
+    }
+
+    /// The grants of every pack, or of one.
+    ///
+    /// # Errors
+    /// If `grants.toml` is malformed.
+    pub fn grant_list(&self, pack: Option<&str>) -> Result<Vec<GrantView>, Error> {
+        let only = pack.map(crate::packs::parse_id).transpose()?;
+        let grants = load(&self.home)?;
+        Ok(grants
+            .iter()
+            .filter(|grant| only.as_ref().is_none_or(|id| *id == grant.pack))
+            .flat_map(|grant| views(&grant))
+            .collect())
+    }
+
+    /// Takes a grant back; a capability alone takes back all its scopes.
+    ///
+    /// # Errors
+    /// If there is no such grant.
+    pub fn grant_remove(&self, pack: &str, text: &str) -> Result<Vec<GrantView>, Error> {
+        let id = crate::packs::parse_id(pack)?;
+        let grant = match text.parse::<Capability>() {
+            Ok(capability) => Grant { pack: id.clone(), capability, scopes: Vec::new() },
+            Err(_) => {
+                Grant::parse(&id, text).map_err(|error| Error::refused(Code::ScopeMalformed, error.to_string()))?
+            }
+        };
+        self.edit_grants(|grants| {
+            let before: Vec<Grant> = grants.of_pack(&id);
+            if !grants.remove(&grant) {
+                let hint = format!("capstan grant list {id}");
+                return Err(Error::usage(format!("`{id}` has no grant `{text}`"), &[hint.as_str()]));
+            }
+            let left: Vec<String> = grants.of_pack(&id).iter().flat_map(Grant::arguments).collect();
+            Ok(before.iter().flat_map(views).filter(|view| !left.contains(&view.grant)).collect())
+        })
+    }
+
+    pub(crate) fn edit_grants<T>(&self, edit: impl FnOnce(&mut Grants) -> Result<T, Error>) -> Result<T, Error> {
+        self.home.create()?;
+        let _lock = self.home.lock()?;
+        let mut grants = load(&self.home)?;
+        let result = edit(&mut grants)?;
+        self.home.write(FILE, grants.to_toml().as_bytes())?;
+        Ok(result)
+    }
+}

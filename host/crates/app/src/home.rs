@@ -1,0 +1,135 @@
+//! The home folder: where it is, what is in it, and how its files are written.
+//!
+//! Whoever can write the home is the operator: trust, grants and keys are files in it. They are
+//! readable text, replaced as a whole (temporary file, fsync, rename), under one lock.
+
+#![expect(clippy::disallowed_methods, reason = "this module owns the home folder's files")]
+
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{FlockOperation, flock};
+
+use crate::Error;
+
+/// Largest operator file that is read, in bytes.
+const FILE_BYTES_MAX: u64 = 4 << 20;
+
+/// An opened home folder.
+#[derive(Debug, Clone)]
+pub struct Home {
+    path: PathBuf,
+}
+
+impl Home {
+    /// Names the home; nothing is created.
+    #[must_use]
+    pub fn at(path: impl Into<PathBuf>) -> Self {
+        Self { path: path.into() }
+    }
+
+    /// The platform's data folder for this program, used where neither `--home` nor
+    /// `CAPSTAN_HOME` names another.
+    #[must_use]
+    pub fn default_path() -> Option<PathBuf> {
+        directories::ProjectDirs::from("", "", "capstan").map(|dirs| dirs.data_dir().to_owned())
+    }
+
+    /// The folder.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Whether `capstan init` has been here.
+    #[must_use]
+    pub fn is_initialised(&self) -> bool {
+        self.file("config.toml").is_file()
+    }
+
+    /// A path in the home.
+    #[must_use]
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.path.join(name)
+    }
+
+    /// Makes the folder and those below it that the layers expect, readable by their owner only.
+    pub(crate) fn create(&self) -> Result<(), Error> {
+        for name in ["", "keys", "store", "packs", "cache", "locks", "policy"] {
+            let path = self.path.join(name);
+            DirBuilder::new().recursive(true).mode(0o700).create(&path).map_err(Error::io("create", &path))?;
+        }
+        Ok(())
+    }
+
+    /// Reads an operator file as text; an absent one is empty.
+    pub(crate) fn read_text(&self, name: &str) -> Result<String, Error> {
+        let path = self.file(name);
+        match fs::metadata(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(String::new()),
+            Ok(meta) if meta.len() > FILE_BYTES_MAX => {
+                return Err(Error::Io {
+                    action: format!("read `{}`", path.display()),
+                    source: io::Error::new(io::ErrorKind::FileTooLarge, "larger than 4 MiB"),
+                });
+            }
+            Ok(_) | Err(_) => {}
+        }
+        fs::read_to_string(&path).map_err(Error::io("read", &path))
+    }
+
+    /// Replaces a file as a whole, so that a crash leaves the old one or the new one.
+    pub(crate) fn write(&self, name: &str, bytes: &[u8]) -> Result<(), Error> {
+        let path = self.file(name);
+        let folder = path.parent().unwrap_or(&self.path);
+        let suffix = crate::system::random::<6>()?.iter().map(|b| format!("{b:02x}")).collect::<String>();
+        let temporary = path.with_extension(format!("tmp-{suffix}"));
+        let result = (|| {
+            let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary)?;
+            file.write_all(bytes)?;
+            file.sync_all()?;
+            fs::rename(&temporary, &path)?;
+            File::open(folder)?.sync_all()
+        })();
+        if result.is_err() {
+            drop(fs::remove_file(&temporary));
+        }
+        result.map_err(Error::io("write", &path))
+    }
+
+    /// Holds the home's lock while operator files are read, changed and written back.
+    pub(crate) fn lock(&self) -> Result<File, Error> {
+        let path = self.file("locks/home");
+        let open = || OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&path);
+        let file = match open() {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                self.create()?;
+                open()
+            }
+            other => other,
+        }
+        .map_err(Error::io("open", &path))?;
+        flock(&file, FlockOperation::LockExclusive)
+            .map_err(|errno| Error::io("lock", &path)(io::Error::from(errno)))?;
+        Ok(file)
+    }
+}
+
+/// Reads a file that the user named, up to `bytes_max`.
+pub(crate) fn read_file(path: &Path, bytes_max: u64) -> Result<Vec<u8>, Error> {
+    let action = Error::io("read", path);
+    let meta = match fs::metadata(path) {
+        Ok(meta) => meta,
+        Err(error) => return Err(action(error)),
+    };
+    if !meta.is_file() {
+        return Err(action(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file")));
+    }
+    if meta.len() > bytes_max {
+        let text = format!("larger than {bytes_max} bytes");
+        return Err(action(io::Error::new(io::ErrorKind::FileTooLarge, text)));
+    }
+    fs::read(path).map_err(action)
+}

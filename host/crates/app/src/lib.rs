@@ -1,0 +1,51 @@
+//! The facade that every shell calls: wires the layers, owns the operator's files, speaks plain
+//! structs.
+//!
+//! Invariants: prints nothing and asks nothing; takes no decision that a lower layer owns. The
+//! clock, randomness and the home folder enter the program here and are handed down.
+
+mod app;
+mod approvals;
+mod artifacts;
+mod build;
+mod catalog;
+mod diff;
+mod error;
+mod grants;
+mod health;
+mod home;
+mod host;
+mod init;
+mod inspect;
+mod keys;
+mod kill;
+mod operations;
+mod packs;
+mod plans;
+mod runs;
+mod system;
+mod template;
+mod time;
+mod trust;
+mod view;
+
+pub use app::{App, Settings};
+pub use base::{Change, ChangeSet, Code, CodeClass, Limits};
+pub use error::{Error, PlanReport};
+pub use home::Home;
+pub use keys::KeyRole;
+pub use kill::KillAt;
+pub use operations::{CallOptions, CallResult};
+pub use packs::InstallOptions;
+pub use plans::RunOptions;
+pub use template::NewPackView;
+pub use view::{
+    ApprovalView, ArtifactView, BuildView, CallView, CapabilityView, Finding, GrantView, HealthView, InitView,
+    InspectView, InstallView, KeyView, NextAction, OperationView, PackView, PlanView, Problem, RunSummary, RunView,
+    SignView, StepEffect, StepView, TrustView, UndoView, UsageTotal,
+};
+
+/// A problem of the journal as the shells see it.
+fn journal_error(error: impl Into<base::Refusal>) -> Error {
+    Error::Refused(error.into())
+}

@@ -1,0 +1,272 @@
+//! Single operations: list, show, call.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use authority::{Authority, Grant};
+use base::{Code, Digest, OperationName, PackId, Refusal, RootName};
+use engine::files::Roots;
+use engine::{ArtifactError, Artifacts, CancelToken, HostContext, Invocation, Outcome, Report};
+use pack::{PackFiles, Role, SigningKey, TrustStore, TrustedKey, VerifiedPack};
+use values::FunctionType;
+use zeroize::Zeroizing;
+
+use crate::app::App;
+use crate::inspect;
+use crate::packs::parse_id;
+use crate::view::{CallView, OperationView, RunView};
+use crate::{Error, build, diff, grants, system};
+
+/// What a call is given beside its operation.
+#[derive(Debug, Clone)]
+pub struct CallOptions {
+    /// A JSON object, by parameter name.
+    pub arguments: String,
+    /// Further roots, `name=folder`.
+    pub roots: Vec<String>,
+    /// Grants for a pack in a folder; empty for all that it requests.
+    pub grants: Vec<String>,
+    /// The folder that `workspace` names.
+    pub workspace: PathBuf,
+}
+
+/// What a call came to.
+#[derive(Debug)]
+pub enum CallResult {
+    /// The operation was called.
+    Called(CallView),
+    /// It has side effects, so it became a run of one step.
+    Run(RunView),
+}
+
+/// Parses what the user gave as an operation.
+pub(crate) fn parse_operation(text: &str) -> Result<OperationName, Error> {
+    text.parse().map_err(|error: base::ParseNameError| Error::usage(error.to_string(), &["capstan op list"]))
+}
+
+impl App {
+    /// The operations of installed packs.
+    ///
+    /// # Errors
+    /// If a pack no longer verifies, or the named one is not installed.
+    pub fn op_list(&self, pack: Option<&str>) -> Result<Vec<OperationView>, Error> {
+        let packs = match pack {
+            Some(text) => {
+                let id = parse_id(text)?;
+                vec![self.load_pack(&id)?]
+            }
+            None => self.all_installed()?.packs.into_values().collect(),
+        };
+        let views = |pack: &VerifiedPack| inspect::operations(pack.manifest(), pack.inspection(), pack.docs());
+        Ok(packs.iter().flat_map(views).collect())
+    }
+
+    /// One operation of an installed pack.
+    ///
+    /// # Errors
+    /// If there is none; with what it may have meant.
+    pub fn op_show(&self, operation: &str) -> Result<OperationView, Error> {
+        let name = parse_operation(operation)?;
+        let pack = self.load_pack(&name.pack)?;
+        let views = inspect::operations(pack.manifest(), pack.inspection(), pack.docs());
+        let wanted = name.to_string();
+        views.into_iter().find(|view| view.name == wanted).ok_or_else(|| unknown(&pack, &name.local()))
+    }
+
+    /// Calls an operation of an installed pack. One with side effects becomes a run of one step.
+    ///
+    /// # Errors
+    /// If there is no such operation, or the arguments do not fit. That the call failed, was
+    /// denied or trapped is a result.
+    pub fn op_call(&self, operation: &str, options: &CallOptions) -> Result<CallResult, Error> {
+        let name = parse_operation(operation)?;
+        let pack = self.load_pack(&name.pack)?;
+        let effect = declared(&pack, &name.local())?.effect;
+        if effect.has_side_effects() {
+            return self.run_one_step(&name, options).map(CallResult::Run);
+        }
+        let authority = Authority::of(&pack.manifest().request, &grants::load(&self.home)?, &name.pack, effect);
+        self.call(&pack, &name.local(), authority, options).map(CallResult::Called)
+    }
+
+    /// Builds the pack in `folder`, signs it with a key that is thrown away, and calls it. What it
+    /// stages is shown and never applied.
+    ///
+    /// # Errors
+    /// As for building and signing, and as [`App::op_call`].
+    pub fn op_call_folder(&self, folder: &Path, local: &str, options: &CallOptions) -> Result<CallView, Error> {
+        let files = PackFiles::read(&build::build(folder, &self.guest_cargo_args)?)?;
+        let (manifest, _) = pack::validate(&files)?;
+        let key = SigningKey::from_seed(&Zeroizing::new(system::random::<32>()?));
+        let mut trust = TrustStore::new();
+        let role = Role::Pack { publisher: manifest.id.publisher.clone() };
+        trust.add(TrustedKey { role, key: key.public()?, added: self.clock.now() })?;
+        let pack = pack::verify(pack::sign(files, &key, None)?, &trust)?;
+        let granted = development_grants(&pack, &options.grants)?;
+        let effect = declared(&pack, local)?.effect;
+        let authority = Authority::of(&pack.manifest().request, &granted, &manifest.id, effect);
+        self.call(&pack, local, authority, options)
+    }
+
+    fn call(&self, pack: &VerifiedPack, local: &str, authority: Authority, options: &CallOptions) -> Result<CallView, Error> {
+        let declared = declared(pack, local)?;
+        let signature = signature(pack, local)?;
+        let arguments = arguments(&options.arguments, signature, local)?;
+        let (interface, function) = local.split_once('.').unwrap_or((local, ""));
+        let program = self
+            .engine()?
+            .load(pack.component(), &Digest::of(pack.component()))
+            .map_err(|error| Error::refused(Code::ComponentInvalid, error.to_string()))?;
+        let roots = Arc::new(open_roots(&options.workspace, &options.roots)?);
+        let invocation = Invocation {
+            interface: interface.to_owned(),
+            function: function.to_owned(),
+            signature: signature.clone(),
+            arguments,
+            limits: declared.limits.resolve(),
+            authority,
+            host: HostContext {
+                roots: Arc::clone(&roots),
+                artifacts: Arc::new(NoArtifacts),
+                clock: Arc::clone(&self.clock),
+                seed: system::random::<32>()?,
+            },
+            cancel: CancelToken::default(),
+        };
+        let report = program.invoke(invocation);
+        Ok(view(&pack.manifest().id, local, &report, &roots))
+    }
+}
+
+/// A call outside a run has nowhere to keep artifacts.
+struct NoArtifacts;
+
+impl Artifacts for NoArtifacts {
+    fn put(&self, _: &Digest, _: &[u8], _: &str) -> Result<(), ArtifactError> {
+        Err(ArtifactError::Io("a single call keeps no artifacts: call the operation from a plan".to_owned()))
+    }
+
+    fn get(&self, _: &Digest, _: u64) -> Result<Vec<u8>, ArtifactError> {
+        Err(ArtifactError::NotFound)
+    }
+}
+
+fn declared<'a>(pack: &'a VerifiedPack, local: &str) -> Result<&'a pack::Operation, Error> {
+    pack.manifest().operations.get(local).ok_or_else(|| unknown(pack, local))
+}
+
+fn signature<'a>(pack: &'a VerifiedPack, local: &str) -> Result<&'a FunctionType, Error> {
+    pack.inspection().operations.get(local).ok_or_else(|| unknown(pack, local))
+}
+
+fn unknown(pack: &VerifiedPack, local: &str) -> Error {
+    let id = &pack.manifest().id;
+    let known = pack.manifest().operations.keys();
+    let mut refusal = Refusal::new(Code::PlanOperation, format!("`{id}` has no operation `{local}`"));
+    let close = known
+        .map(|name| (strsim::jaro_winkler(name, local), name))
+        .filter(|(likeness, _)| *likeness > 0.8)
+        .max_by(|a, b| a.0.total_cmp(&b.0));
+    if let Some((_, name)) = close {
+        refusal = refusal.hint(format!("did you mean `{name}`?"));
+    }
+    Error::Refused(refusal.hint(format!("capstan op list {id}")))
+}
+
+fn arguments(text: &str, function: &FunctionType, local: &str) -> Result<Vec<values::Value>, Error> {
+    let malformed = |message: String| Refusal::new(Code::CallArguments, message);
+    let json = values::parse_json(text.as_bytes())
+        .map_err(|error| malformed(format!("the arguments are not JSON: {error}")))?;
+    values::arguments_from_json(&json, function).map_err(|errors| {
+        let lines: Vec<String> = errors.iter().map(ToString::to_string).collect();
+        Error::Refused(malformed(format!("the arguments do not fit `{local}`: {}", lines.join("; "))))
+    })
+}
+
+/// All that the pack requests, or what the author names instead.
+fn development_grants(pack: &VerifiedPack, texts: &[String]) -> Result<authority::Grants, Error> {
+    let id = &pack.manifest().id;
+    let request = &pack.manifest().request;
+    let mut granted = authority::Grants::new();
+    if texts.is_empty() {
+        for (capability, scopes) in request.iter() {
+            granted.add(Grant { pack: id.clone(), capability, scopes: scopes.to_vec() });
+        }
+    }
+    for text in texts {
+        granted.add(grants::parse(id, text, request)?);
+    }
+    Ok(granted)
+}
+
+/// Opens the workspace and the further roots that the user named.
+pub(crate) fn open_roots(workspace: &Path, roots: &[String]) -> Result<Roots, Error> {
+    Roots::open(name_roots(workspace, roots)?).map_err(|error| Error::usage(error.to_string(), &[]))
+}
+
+/// The folders behind root names.
+pub(crate) fn name_roots(workspace: &Path, roots: &[String]) -> Result<BTreeMap<RootName, PathBuf>, Error> {
+    let workspace_name: RootName = "workspace".parse().map_err(|error: base::ParseIdError| Error::Bug(error.to_string()))?;
+    let mut named = BTreeMap::from([(workspace_name, workspace.to_owned())]);
+    for root in roots {
+        let (name, folder) = root
+            .split_once('=')
+            .ok_or_else(|| Error::usage(format!("`{root}` is no root"), &["write `--root name=folder`"]))?;
+        let name: RootName = name.parse().map_err(|error: base::ParseIdError| Error::usage(error.to_string(), &[]))?;
+        named.insert(name, std::path::absolute(folder).map_err(Error::io("find", Path::new(folder)))?);
+    }
+    Ok(named)
+}
+
+fn view(id: &PackId, local: &str, report: &Report, roots: &Roots) -> CallView {
+    let (outcome, result, reason) = match &report.outcome {
+        Outcome::Returned(value) => ("returned", value.as_ref(), None),
+        Outcome::Failed(value) => ("failed", value.as_ref(), None),
+        Outcome::Denied(denied) => ("denied", None, Some(denied.to_string())),
+        Outcome::Trapped(trap) => ("trapped", None, Some(trap.as_str().to_owned())),
+    };
+    let denied = report.denied.iter().chain(match &report.outcome {
+        Outcome::Denied(denied) => Some(denied),
+        _ => None,
+    });
+    let mut missing_grants: Vec<String> = denied.filter_map(|denied| denied.hint(id)).collect();
+    missing_grants.sort();
+    missing_grants.dedup();
+    CallView {
+        operation: format!("{id}/{local}"),
+        outcome,
+        result: result.map_or(serde_json::Value::Null, values::to_json),
+        reason,
+        missing_grants,
+        diff: diff::unified(&report.changes, Some(roots), |digest| report.blobs.get(digest).cloned()),
+        staged: report.changes.clone(),
+        usage: report.usage,
+        log: report.log.iter().map(|line| format!("{}: {}", line.source.as_str(), line.text)).collect(),
+    }
+}
+
+/// The planfile of a call with side effects: one step, the arguments as they were given.
+pub(crate) fn one_step_plan(name: &OperationName, version: &semver::Version, arguments: &str) -> Result<String, Error> {
+    let json = values::parse_json(arguments.as_bytes())
+        .map_err(|error| Error::refused(Code::CallArguments, format!("the arguments are not JSON: {error}")))?;
+    let plan = serde_json::json!({
+        "schema": "capstan.plan/v1",
+        "name": "call",
+        "packs": { "p": format!("{} ={version}", name.pack) },
+        "steps": { "call": { "call": format!("p/{}", name.local()), "with": escape_dollars(json) } },
+    });
+    Ok(format!("{plan:#}\n"))
+}
+
+/// In a planfile `$` starts a reference; `$$` is a dollar.
+fn escape_dollars(json: serde_json::Value) -> serde_json::Value {
+    use serde_json::Value as Json;
+    match json {
+        Json::String(text) => Json::String(text.replace('$', "$$")),
+        Json::Array(items) => Json::Array(items.into_iter().map(escape_dollars).collect()),
+        Json::Object(map) => Json::Object(map.into_iter().map(|(key, value)| (key, escape_dollars(value))).collect()),
+        other => other,
+    }
+}
+

@@ -1,0 +1,247 @@
+//! Packs: build, sign, check, install, list.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use authority::{Authority, Grant};
+use base::{Code, Digest, Effect, PackId, Refusal};
+use pack::{Fingerprint, PackFiles, Role, TrustedKey};
+use serde::{Deserialize, Serialize};
+
+use crate::app::App;
+use crate::time::rfc3339;
+use crate::view::{BuildView, InstallView, PackView, SignView};
+use crate::{Error, build, grants, keys, trust};
+
+/// The last statement that was signed here, for each pack.
+const SIGNED: &str = "keys/signed.json";
+
+/// What `pack install` may decide beside the pack.
+#[derive(Debug, Clone, Default)]
+pub struct InstallOptions {
+    /// The fingerprint of the signer, if it is to be trusted from now on.
+    pub trust: Option<String>,
+    /// Grants, as `grant add` takes them.
+    pub grants: Vec<String>,
+}
+
+/// One line of the record of signed statements.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Signed {
+    sequence: u32,
+    statement: Digest,
+}
+
+/// Parses what the user gave as a pack's name.
+pub(crate) fn parse_id(text: &str) -> Result<PackId, Error> {
+    text.parse().map_err(|error: base::ParseNameError| Error::usage(error.to_string(), &["capstan pack list"]))
+}
+
+impl App {
+    /// Compiles a pack's sources and writes its pack folder.
+    ///
+    /// # Errors
+    /// If the sources do not compile, or compile to something that is no pack.
+    pub fn pack_build(&self, folder: &Path) -> Result<BuildView, Error> {
+        let dist = build::build(folder, &self.guest_cargo_args)?;
+        let files = PackFiles::read(&dist)?;
+        let (manifest, inspection) = pack::validate(&files)?;
+        Ok(BuildView {
+            pack: manifest.id,
+            version: manifest.version.to_string(),
+            folder: dist.display().to_string(),
+            component_bytes: files.get(pack::COMPONENT).map_or(0, |bytes| bytes.len() as u64),
+            imports: inspection.imports.into_iter().map(|import| import.name).collect(),
+            operations: inspection.operations.into_keys().collect(),
+        })
+    }
+
+    /// Signs a built pack.
+    ///
+    /// # Errors
+    /// If it does not validate, or the key is not there.
+    pub fn pack_sign(&self, folder: &Path, key: Option<&str>) -> Result<SignView, Error> {
+        let folder = build::pack_folder(folder);
+        let record = keys::pack_key(&self.home, key)?;
+        let key = keys::load(&self.home, &record, None)?;
+        let files = PackFiles::read(&folder)?;
+        let _lock = self.home.lock()?;
+        let mut signed = self.signed()?;
+        let (manifest, _) = pack::validate(&files)?;
+        let name = manifest.id.to_string();
+        let previous = signed.get(&name).map(|last| (last.sequence, last.statement));
+        let files = pack::sign(files, &key, previous)?;
+        // The folder may have changed while its bytes were hashed: what is on disk must be what
+        // the statement says.
+        if PackFiles::read(&folder)?.signed().ne(files.signed()) {
+            let message = format!("`{}` changed while it was signed", folder.display());
+            return Err(Error::refused(Code::FileDigest, message));
+        }
+        let publisher_trust = only(&record, &manifest.id)?;
+        let verified = pack::verify(files, &publisher_trust)?;
+        let (sequence, statement) = (verified.statement().sequence, verified.statement_digest());
+        signed.insert(name, Signed { sequence, statement });
+        let text = serde_json::to_string_pretty(&signed).map_err(|error| Error::Bug(error.to_string()))?;
+        self.home.write(SIGNED, text.as_bytes())?;
+        build::write_envelope(&folder, verified.files().get(pack::ENVELOPE).unwrap_or_default())?;
+        Ok(SignView {
+            pack: manifest.id,
+            version: manifest.version.to_string(),
+            sequence: u64::from(sequence),
+            statement,
+            fingerprint: record.public.fingerprint().to_string(),
+            folder: folder.display().to_string(),
+        })
+    }
+
+    /// Builds and signs a pack without holding its manifest against its component.
+    ///
+    /// # Errors
+    /// If the sources do not compile, or either part does not parse by itself.
+    pub fn pack_sign_unchecked(&self, folder: &Path, key: Option<&str>) -> Result<SignView, Error> {
+        let folder = build::build(folder, &self.guest_cargo_args)?;
+        let record = keys::pack_key(&self.home, key)?;
+        let key = keys::load(&self.home, &record, None)?;
+        let files = PackFiles::read(&folder)?;
+        let manifest = pack::Manifest::parse(files.manifest_text()?).map_err(Refusal::from)?;
+        let inspection = pack::Inspection::of(files.require(pack::COMPONENT)?)?;
+        let statement = pack::Statement::describe(&files, &manifest, &inspection, 1, None);
+        let payload = statement.to_bytes();
+        let digest = Digest::of(&payload);
+        let envelope = pack::Envelope::sign(pack::PAYLOAD_TYPE, payload, &[&key])?;
+        build::write_envelope(&folder, &envelope.to_bytes())?;
+        Ok(SignView {
+            pack: manifest.id,
+            version: manifest.version.to_string(),
+            sequence: 1,
+            statement: digest,
+            fingerprint: record.public.fingerprint().to_string(),
+            folder: folder.display().to_string(),
+        })
+    }
+
+    fn signed(&self) -> Result<BTreeMap<String, Signed>, Error> {
+        let text = self.home.read_text(SIGNED)?;
+        if text.is_empty() {
+            return Ok(BTreeMap::new());
+        }
+        serde_json::from_str(&text)
+            .map_err(|error| Error::usage(format!("`{SIGNED}` in the home is damaged: {error}"), &[]))
+    }
+
+    /// Verifies a pack and installs it, with the trust and the grants that the operator decided.
+    /// Either all of it happens or none.
+    ///
+    /// # Errors
+    /// The first thing that is wrong with the pack, or a grant that it does not request.
+    pub fn pack_install(&self, folder: &Path, options: &InstallOptions) -> Result<InstallView, Error> {
+        let files = PackFiles::read(&build::pack_folder(folder))?;
+        self.home.create()?;
+        let lock = self.home.lock()?;
+        let mut trust = trust::load(&self.home)?;
+        let trusted_now = match &options.trust {
+            Some(text) => {
+                let (publisher, key) = pack::introduce(&files, &text.parse::<Fingerprint>()?)?;
+                let before = trust.entries().len();
+                trust.add(TrustedKey { role: Role::Pack { publisher }, key, added: self.clock.now() })?;
+                trust.entries().len() > before
+            }
+            None => false,
+        };
+        let fingerprints = pack::Envelope::parse(files.get(pack::ENVELOPE).unwrap_or_default())
+            .map(|envelope| envelope.fingerprints())
+            .unwrap_or_default();
+        let pack = pack::verify(files, &trust).map_err(|refusal| trust_hint(refusal, folder, &fingerprints))?;
+        let id = pack.manifest().id.clone();
+        let new_grants = options
+            .grants
+            .iter()
+            .map(|text| grants::parse(&id, text, &pack.manifest().request))
+            .collect::<Result<Vec<Grant>, Error>>()?;
+        let store = self.store()?;
+        let diff = store.capability_diff(&pack)?;
+        let installed = store.install(&pack, self.clock.now())?;
+        // The pack is in the store and can do nothing yet: without trust it does not load, and
+        // without grants it reaches nothing. Both are written after it.
+        if trusted_now {
+            trust::save(&self.home, &trust)?;
+        }
+        drop(lock);
+        let all = self.edit_grants(|grants| {
+            for grant in &new_grants {
+                grants.add(grant.clone());
+            }
+            Ok(grants.clone())
+        })?;
+        let authority = Authority::of(&pack.manifest().request, &all, &id, Effect::Destructive);
+        Ok(InstallView {
+            version: pack.manifest().version.to_string(),
+            replaced: diff.previous.map(|version| version.to_string()),
+            statement: pack.statement_digest(),
+            signer: pack.signer().to_string(),
+            trusted_now,
+            unchanged: installed.unchanged,
+            requests_added: diff.added.iter().map(|(capability, _)| capability.to_string()).collect(),
+            requests_removed: diff.removed.iter().map(|(capability, _)| capability.to_string()).collect(),
+            unused_requests: pack.unused_requests().iter().map(ToString::to_string).collect(),
+            granted: all.of_pack(&id).iter().flat_map(Grant::arguments).collect(),
+            not_granted: authority.missing().into_iter().map(|missing| missing.grant).collect(),
+            pack: id,
+        })
+    }
+
+    /// Uninstalls a pack and takes its grants back.
+    ///
+    /// # Errors
+    /// If it is not installed.
+    pub fn pack_uninstall(&self, pack: &str) -> Result<PackView, Error> {
+        let id = parse_id(pack)?;
+        let receipt = self.store()?.uninstall(&id)?;
+        self.edit_grants(|grants| {
+            for grant in grants.of_pack(&id) {
+                grants.remove(&Grant { scopes: Vec::new(), ..grant });
+            }
+            Ok(())
+        })?;
+        Ok(pack_view(&receipt))
+    }
+
+    /// The installed packs, by name.
+    ///
+    /// # Errors
+    /// If the store is damaged.
+    pub fn pack_list(&self) -> Result<Vec<PackView>, Error> {
+        Ok(self.store()?.list()?.iter().map(pack_view).collect())
+    }
+}
+
+fn pack_view(receipt: &pack::Receipt) -> PackView {
+    PackView {
+        pack: receipt.pack.clone(),
+        version: receipt.version.to_string(),
+        statement: receipt.statement,
+        signer: receipt.signer.to_string(),
+        installed: rfc3339(receipt.installed_at),
+    }
+}
+
+/// A trust store that trusts just the key that is about to sign.
+fn only(record: &keys::KeyRecord, id: &PackId) -> Result<pack::TrustStore, Error> {
+    let mut trust = pack::TrustStore::new();
+    let role = Role::Pack { publisher: id.publisher.clone() };
+    trust.add(TrustedKey { role, key: record.public.clone(), added: base::Timestamp(0) })?;
+    Ok(trust)
+}
+
+/// An untrusted pack says who signed it and what to type if that is who the operator expects.
+fn trust_hint(refusal: Refusal, folder: &Path, fingerprints: &[Fingerprint]) -> Refusal {
+    if refusal.code != Code::SigUntrusted {
+        return refusal;
+    }
+    fingerprints.iter().fold(refusal, |refusal, fingerprint| {
+        refusal
+            .hint(format!("if `{fingerprint}` is the publisher's key, as they told you by another way:"))
+            .hint(format!("capstan pack install {} --trust {fingerprint}", folder.display()))
+    })
+}

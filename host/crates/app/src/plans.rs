@@ -1,0 +1,154 @@
+//! Planfiles: check, run, and checking again what a run was started with.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use base::{Code, OperationName, RunId};
+use plan::{CheckStatus, CheckedPlan, PlanSource};
+use run::NewRun;
+
+use crate::app::App;
+use crate::catalog::InstalledPacks;
+use crate::error::PlanReport;
+use crate::operations::{self, CallOptions};
+use crate::view::{PlanView, RunView, StepEffect};
+use crate::{Error, system};
+
+/// Who can approve: the person who runs plans.
+const MODE: journal::Mode = journal::Mode::Solo;
+
+/// What a run is given beside its planfile.
+#[derive(Debug, Clone)]
+pub struct RunOptions {
+    /// Inputs, `name=value`.
+    pub inputs: Vec<String>,
+    /// Further roots, `name=folder`.
+    pub roots: Vec<String>,
+    /// The folder that `workspace` names.
+    pub workspace: PathBuf,
+}
+
+/// A planfile's text and the name that the user gave it.
+pub(crate) struct PlanText {
+    pub(crate) name: String,
+    pub(crate) text: String,
+}
+
+impl PlanText {
+    fn read(path: &Path) -> Result<Self, Error> {
+        let bytes = crate::home::read_file(path, 2 * plan::bounds::TEXT_BYTES_MAX as u64)?;
+        let text = String::from_utf8(bytes)
+            .map_err(|_| Error::refused(Code::PlanSyntax, format!("`{}` is not UTF-8", path.display())))?;
+        Ok(Self { name: path.display().to_string(), text })
+    }
+
+    fn source(&self) -> PlanSource<'_> {
+        PlanSource { name: &self.name, text: &self.text }
+    }
+}
+
+impl App {
+    /// Checks a planfile against the installed packs. Runs nothing.
+    ///
+    /// # Errors
+    /// If it cannot be read, or a pack that it uses no longer verifies. What is wrong in the
+    /// planfile is a result.
+    pub fn plan_check(&self, path: &Path) -> Result<PlanView, Error> {
+        let text = PlanText::read(path)?;
+        let checked = plan::check(&text.source(), &self.catalog_for(&text)?);
+        let status = match checked.status() {
+            CheckStatus::Ok => "ok",
+            CheckStatus::Refused => "missing-grants",
+            CheckStatus::Malformed => "ill-typed",
+        };
+        let plan = checked.plan.as_ref();
+        let effect = |step: &plan::StepEffect| StepEffect {
+            step: step.step.to_string(),
+            operation: step.operation.to_string(),
+            effect: step.effect,
+        };
+        Ok(PlanView {
+            status,
+            digest: plan.map(|plan| plan.digest),
+            name: plan.map(|plan| plan.name.clone()),
+            diagnostics: checked.diagnostics.iter().map(plan::Diagnostic::to_json).collect(),
+            rendered: plan::render_text(&checked.diagnostics, &text.source()),
+            effects: checked.effects.iter().map(effect).collect(),
+            gates: checked.gates.iter().map(|gate| gate.step.to_string()).collect(),
+            packs: plan.map(|plan| plan.packs.values().map(describe_pack).collect()).unwrap_or_default(),
+        })
+    }
+
+    /// Checks a planfile and runs it until it ends or waits for a person.
+    ///
+    /// # Errors
+    /// The same report as [`App::plan_check`] if it is wrong; otherwise if the run cannot be
+    /// recorded. That the run fails is a result.
+    pub fn plan_run(&self, path: &Path, options: &RunOptions) -> Result<RunView, Error> {
+        self.run_text(&PlanText::read(path)?, options)
+    }
+
+    /// Runs an operation with side effects as a plan of one step.
+    pub(crate) fn run_one_step(&self, name: &OperationName, options: &CallOptions) -> Result<RunView, Error> {
+        let version = self.load_pack(&name.pack)?.manifest().version.clone();
+        let text = operations::one_step_plan(name, &version, &options.arguments)?;
+        let text = PlanText { name: "call.plan.yaml".to_owned(), text };
+        let options =
+            RunOptions { inputs: Vec::new(), roots: options.roots.clone(), workspace: options.workspace.clone() };
+        self.run_text(&text, &options)
+    }
+
+    fn run_text(&self, text: &PlanText, options: &RunOptions) -> Result<RunView, Error> {
+        // Without an approver a run that writes could never end: say so before it begins.
+        self.approver()?;
+        let packs = self.catalog_for(text)?;
+        let plan = checked(text, &packs)?;
+        let inputs = plan.inputs_from_assignments(&options.inputs).map_err(|found| report(text, found))?;
+        let roots = Arc::new(operations::open_roots(&options.workspace, &options.roots)?);
+        let id = RunId::from_random(system::random::<12>()?);
+        let new = NewRun {
+            run: id.clone(),
+            planfile: text.text.clone().into_bytes(),
+            inputs,
+            roots: crate::host::root_records(&roots)?,
+            mode: MODE,
+            started_by: crate::system::user_name(),
+        };
+        run::create(self.journal()?, &plan, new, self.clock.now())?;
+        self.drive(&id, plan, packs, &roots)
+    }
+
+    /// The packs that a planfile can mean. One that no longer verifies is an error if the planfile
+    /// names it, and of no concern otherwise.
+    fn catalog_for(&self, text: &PlanText) -> Result<InstalledPacks, Error> {
+        let installed = self.store()?.list()?;
+        self.installed(installed.into_iter().map(|receipt| receipt.pack).filter(|id| text.text.contains(&id.to_string())))
+            .and_then(|named| self.with_names_of_the_others(named))
+    }
+
+    /// The checked plan of a run, from the planfile that it was started with and the packs, trust
+    /// and grants of now.
+    pub(crate) fn plan_of(&self, created: &journal::RunCreated) -> Result<(CheckedPlan, InstalledPacks), Error> {
+        let bytes = self.journal()?.artifact(&created.planfile).map_err(crate::journal_error)?;
+        let text = String::from_utf8(bytes)
+            .map_err(|_| Error::refused(Code::JournalDamaged, "the run's planfile is not UTF-8"))?;
+        let text = PlanText { name: created.planfile_name.clone(), text };
+        let packs = self.catalog_for(&text)?;
+        let plan = checked(&text, &packs)?;
+        Ok((plan, packs))
+    }
+}
+
+/// The checked plan, or the report of what is wrong.
+fn checked(text: &PlanText, packs: &InstalledPacks) -> Result<CheckedPlan, Error> {
+    let checked = plan::check(&text.source(), packs);
+    checked.plan.ok_or_else(|| report(text, checked.diagnostics))
+}
+
+fn report(text: &PlanText, diagnostics: Vec<plan::Diagnostic>) -> Error {
+    Error::Plan(Box::new(PlanReport { name: text.name.clone(), text: text.text.clone(), diagnostics }))
+}
+
+fn describe_pack(pack: &plan::CheckedPack) -> String {
+    format!("{} {} {}", pack.id, pack.version, pack.statement)
+}

@@ -1,0 +1,320 @@
+//! Runs: drive, resume, look at, cancel, undo.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use base::{Code, Digest, Refusal, RootName, RunId};
+use engine::GuestThreads;
+use engine::files::Roots;
+use journal::{FindError, Payload, RunCreated};
+use plan::CheckedPlan;
+use run::{NoObserver, State};
+use serde_json::Value as Json;
+use tokio::sync::watch;
+
+use crate::app::App;
+use crate::approvals;
+use crate::catalog::InstalledPacks;
+use crate::host::{self, Calls, FileEffects};
+use crate::time::rfc3339;
+use crate::view::{NextAction, Problem, RunSummary, RunView, StepView, UndoView, UsageTotal};
+use crate::Error;
+
+/// The most runs that `run list` gives.
+const LIST_MAX: usize = 1_000;
+
+impl App {
+    /// Drives a run until it ends, waits for a person, or is interrupted.
+    pub(crate) fn drive(
+        &self,
+        id: &RunId,
+        plan: CheckedPlan,
+        packs: InstalledPacks,
+        roots: &Arc<Roots>,
+    ) -> Result<RunView, Error> {
+        let io = |action: &str| {
+            let action = action.to_owned();
+            move |source| Error::Io { action, source }
+        };
+        let mut programs = BTreeMap::new();
+        for (pack_id, pack) in &packs.packs {
+            let program = self
+                .engine()?
+                .load(pack.component(), &Digest::of(pack.component()))
+                .map_err(|error| Error::refused(Code::ComponentInvalid, error.to_string()))?;
+            programs.insert(pack_id.clone(), program);
+        }
+        let calls = Calls {
+            packs,
+            programs,
+            threads: Arc::new(GuestThreads::per_core().map_err(io("start the guest threads"))?),
+            roots: Arc::clone(roots),
+            journal: self.journal()?.clone(),
+            clock: Arc::clone(&self.clock),
+        };
+        let host = self.host(Arc::new(calls), roots)?;
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .map_err(io("start the runtime"))?;
+        let plan = Arc::new(plan);
+        runtime.block_on(async {
+            let (stop, stopped) = watch::channel(false);
+            let watcher = tokio::spawn(async move {
+                if tokio::signal::ctrl_c().await.is_ok() {
+                    // Calls under way are given up; what is recorded is what happened.
+                    let _receiver_may_be_gone = stop.send(true);
+                }
+                // The sender lives as long as the run is driven: a closed channel is no signal.
+                std::future::pending::<()>().await;
+            });
+            let result = run::drive(&host, &plan, id, stopped).await;
+            watcher.abort();
+            result
+        })?;
+        self.run_view(&run::load(self.journal()?, id)?)
+    }
+
+    fn host(&self, invoke: Arc<dyn run::Invoke>, roots: &Arc<Roots>) -> Result<run::Host, Error> {
+        Ok(run::Host {
+            journal: self.journal()?.clone(),
+            invoke,
+            effects: Arc::new(FileEffects { roots: Arc::clone(roots), probe: Arc::clone(&self.probe) }),
+            approvers: Arc::new(approvals::Keys(crate::trust::load(&self.home)?)),
+            clock: Arc::clone(&self.clock),
+            probe: Arc::clone(&self.probe),
+            observer: Arc::new(NoObserver),
+            roots: host::root_records(roots)?,
+            calls_max: std::thread::available_parallelism().map_or(1, usize::from),
+        })
+    }
+
+    /// Runs, newest first.
+    ///
+    /// # Errors
+    /// If the journal cannot be read.
+    pub fn run_list(&self) -> Result<Vec<RunSummary>, Error> {
+        let journal = self.journal()?;
+        let entries = journal.runs(LIST_MAX).map_err(Refusal::from)?;
+        let summary = |entry: &journal::RunEntry| {
+            let state = run::load(journal, &entry.run)?;
+            Ok(RunSummary {
+                run_id: entry.run.clone(),
+                status: run::view::status(&state).as_str().to_owned(),
+                plan: state.created().map(|created| created.plan.clone()).unwrap_or_default(),
+                started: rfc3339(state.created_at()),
+            })
+        };
+        entries.iter().map(summary).collect()
+    }
+
+    /// A run.
+    ///
+    /// # Errors
+    /// If none or several are meant, or its rows are damaged.
+    pub fn run_show(&self, run: &str) -> Result<RunView, Error> {
+        let id = self.find_run(run)?;
+        self.run_view(&run::load(self.journal()?, &id)?)
+    }
+
+    /// The events of a run, in order, as they are in the journal.
+    ///
+    /// # Errors
+    /// As [`App::run_show`].
+    pub fn run_events(&self, run: &str) -> Result<Vec<Json>, Error> {
+        let id = self.find_run(run)?;
+        let records = self.journal()?.events(&id).map_err(Refusal::from)?;
+        let line = |record: journal::Record| {
+            let mut json = serde_json::json!({ "run_id": id, "seq": record.seq, "at": rfc3339(record.at) });
+            if let (Json::Object(line), Ok(Json::Object(event))) = (&mut json, serde_json::to_value(&record.event)) {
+                line.extend(event);
+            }
+            json
+        };
+        Ok(records.into_iter().map(line).collect())
+    }
+
+    /// Continues a run that was interrupted, killed, or stopped for something.
+    ///
+    /// # Errors
+    /// If it has ended, another process works on it, or what it was started with has changed.
+    pub fn run_resume(&self, run: &str) -> Result<RunView, Error> {
+        let id = self.find_run(run)?;
+        self.continue_run(&id)
+    }
+
+    pub(crate) fn continue_run(&self, id: &RunId) -> Result<RunView, Error> {
+        let state = run::load(self.journal()?, id)?;
+        if state.end().is_some() {
+            let refusal = Refusal::new(Code::RunState, format!("run {id} has ended"));
+            return Err(refusal.hint(format!("capstan run show {id}")).into());
+        }
+        let created = created(&state)?;
+        let (plan, packs) = self.plan_of(created)?;
+        let roots = Arc::new(reopen(created)?);
+        self.drive(id, plan, packs, &roots)
+    }
+
+    /// Ends a run that nobody works on.
+    ///
+    /// # Errors
+    /// If it has ended, or has begun to apply effects.
+    pub fn run_cancel(&self, run: &str) -> Result<RunView, Error> {
+        let id = self.find_run(run)?;
+        let by = crate::system::user_name();
+        run::answer::cancel(self.journal()?, &id, &by, None, self.clock.now())?;
+        self.run_view(&run::load(self.journal()?, &id)?)
+    }
+
+    /// Takes back what a run applied.
+    ///
+    /// # Errors
+    /// If it has not ended, applied nothing, or a file was changed since.
+    pub fn run_undo(&self, run: &str) -> Result<UndoView, Error> {
+        let id = self.find_run(run)?;
+        let state = run::load(self.journal()?, &id)?;
+        let roots = Arc::new(reopen(created(&state)?)?);
+        let host = self.host(Arc::new(NoCalls), &roots)?;
+        let report = run::undo(&host, &id)?;
+        Ok(UndoView { run_id: id, reverted: report.receipts.iter().map(receipt).collect() })
+    }
+
+    pub(crate) fn find_run(&self, text: &str) -> Result<RunId, Error> {
+        let found = self.journal()?.find_run(text);
+        found.map_err(|error: FindError| Error::Refused(Refusal::from(error)))
+    }
+
+    pub(crate) fn run_view(&self, state: &State) -> Result<RunView, Error> {
+        let view = run::view::view(state)?;
+        let created = created(state)?;
+        let approvals = state
+            .approvals()
+            .iter()
+            .map(|approval| self.approval_view(state, approval))
+            .collect::<Result<_, Error>>()?;
+        let outputs = match &view.outputs {
+            Some(payload) => self.payload(payload)?,
+            None => Json::Null,
+        };
+        let action = |action: &run::view::NextAction| NextAction {
+            label: action.label.clone(),
+            command: action.command.clone(),
+        };
+        Ok(RunView {
+            run_id: view.run,
+            status: view.status.as_str().to_owned(),
+            plan: view.plan,
+            plan_digest: view.plan_digest,
+            started: rfc3339(view.created_at),
+            mode: mode(created.mode).to_owned(),
+            roots: created.roots.iter().map(|root| (root.name.to_string(), root.path.clone())).collect(),
+            steps: view.steps.iter().map(step).collect(),
+            approvals,
+            artifacts: view.artifacts.iter().map(|(digest, _)| *digest).collect(),
+            outputs,
+            reason: view.problem.map(|(code, message)| Problem { code, message }),
+            next_actions: view.next_actions.iter().map(action).collect(),
+            usage: self.usage(state)?,
+        })
+    }
+
+    /// A payload's value, wherever it is kept.
+    pub(crate) fn payload(&self, payload: &Payload) -> Result<Json, Error> {
+        match payload {
+            Payload::Inline(value) => Ok(value.clone()),
+            Payload::Artifact { digest, .. } => {
+                let bytes = self.journal()?.artifact(digest).map_err(crate::journal_error)?;
+                serde_json::from_slice(&bytes).map_err(|error| {
+                    Error::refused(Code::JournalDamaged, format!("artifact {digest} is not JSON: {error}"))
+                })
+            }
+        }
+    }
+
+    fn usage(&self, state: &State) -> Result<UsageTotal, Error> {
+        let mut total = UsageTotal::default();
+        for record in self.journal()?.events(state.run()).map_err(Refusal::from)? {
+            let usage = match &record.event {
+                journal::Event::StepCompleted { call, .. } | journal::Event::EffectsStaged { call, .. } => call.usage,
+                journal::Event::StepFailed { usage, .. } => *usage,
+                _ => continue,
+            };
+            total.calls += 1;
+            total.fuel = total.fuel.saturating_add(usage.fuel);
+            total.memory_bytes_max = total.memory_bytes_max.max(usage.memory_bytes);
+            total.wall_us = total.wall_us.saturating_add(usage.wall_us);
+        }
+        Ok(total)
+    }
+}
+
+/// Undoing calls no guest.
+struct NoCalls;
+
+impl run::Invoke for NoCalls {
+    fn invoke(&self, call: run::CallRequest) -> run::CallFuture {
+        let refusal = Refusal::new(Code::RunState, format!("`{}` is not called by an undo", call.operation));
+        Box::pin(std::future::ready(host::refused(refusal)))
+    }
+}
+
+pub(crate) fn created(state: &State) -> Result<&RunCreated, Error> {
+    state
+        .created()
+        .ok_or_else(|| Error::refused(Code::JournalDamaged, format!("run {} has no beginning", state.run())))
+}
+
+/// Opens the folders that the run was started with. That they are still the same ones is checked
+/// where the run is driven.
+pub(crate) fn reopen(created: &RunCreated) -> Result<Roots, Error> {
+    let folders = created.roots.iter().map(|root| (root.name.clone(), PathBuf::from(&root.path)));
+    let folders: Vec<(RootName, PathBuf)> = folders.collect();
+    Roots::open(folders).map_err(|error| Error::refused(Code::RunStale, error.to_string()))
+}
+
+fn mode(mode: journal::Mode) -> &'static str {
+    match mode {
+        journal::Mode::Solo => "solo",
+        journal::Mode::Separate => "separate",
+    }
+}
+
+fn step(step: &run::view::StepView) -> StepView {
+    let failure = step.failure.as_ref().map(|(item, failure)| Problem {
+        code: failure.code.clone(),
+        message: match item {
+            Some(item) => format!("item {item}: {}", failure.message),
+            None => failure.message.clone(),
+        },
+    });
+    let conflict = (!step.conflicts.is_empty()).then(|| Problem {
+        code: Code::EffectConflict.to_string(),
+        message: step.conflicts.iter().map(|c| format!("`{}`: {}", c.path, c.message)).collect::<Vec<_>>().join("; "),
+    });
+    let stale = step.stale.last().map(|(attempt, changed)| Problem {
+        code: Code::ApprovalStale.to_string(),
+        message: format!("attempt {attempt} is void: {}", run::approval::describe(changed)),
+    });
+    StepView {
+        id: step.id.to_string(),
+        status: step.status.as_str().to_owned(),
+        operation: step.operation.clone(),
+        attempts: step.attempts.0,
+        items: step.items.map(|items| (step.items_done, items)),
+        reason: failure.or(conflict).or(stale),
+        receipts: step.receipt.iter().map(receipt).collect(),
+    }
+}
+
+fn receipt(receipt: &journal::Receipt) -> String {
+    let how = match receipt.how {
+        journal::HowApplied::Created => "created",
+        journal::HowApplied::Exchanged => "exchanged",
+        journal::HowApplied::Replaced => "replaced (this file system cannot exchange files)",
+        journal::HowApplied::Removed => "removed",
+        journal::HowApplied::Already => "was so already",
+    };
+    format!("{}:{} {how}", receipt.root, receipt.path)
+}

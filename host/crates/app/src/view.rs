@@ -1,0 +1,436 @@
+//! What the facade gives back: plain data, the JSON form of every command.
+//!
+//! A field here is a promise to programs: snake_case, stable. Types of lower layers that own a
+//! format appear as they are; nothing is copied that already has a form.
+
+use std::collections::BTreeMap;
+
+use base::{ChangeSet, Digest, Effect, Limits, PackId, Reason, RunId, StepPath, Usage};
+use serde::Serialize;
+use serde_json::Value as Json;
+
+/// The result of `init`.
+#[derive(Debug, Serialize)]
+pub struct InitView {
+    /// The home folder.
+    pub home: String,
+    /// Whether it was made now.
+    pub created: bool,
+    /// The approver key's fingerprint.
+    pub approver: String,
+    /// Whether that key has no passphrase.
+    pub unattended: bool,
+    /// `solo`: who starts a run also approves it.
+    pub mode: &'static str,
+}
+
+/// A signing key of the home.
+#[derive(Debug, Serialize)]
+pub struct KeyView {
+    /// Its name in the home.
+    pub name: String,
+    /// `pack` or `approver`.
+    pub role: String,
+    /// What people compare.
+    pub fingerprint: String,
+    /// `ed25519:<base64>`.
+    pub public_key: String,
+    /// Whether a passphrase protects it.
+    pub protected: bool,
+}
+
+/// A trusted key.
+#[derive(Debug, Serialize)]
+pub struct TrustView {
+    /// Whose packs it may sign; for an approver key, who approves.
+    pub publisher: String,
+    /// `pack` or `approver`.
+    pub role: String,
+    /// What people compare.
+    pub fingerprint: String,
+    /// `ed25519:<base64>`.
+    pub public_key: String,
+    /// When it was added, RFC 3339.
+    pub added: String,
+}
+
+/// One grant.
+#[derive(Debug, Serialize)]
+pub struct GrantView {
+    /// Who has it.
+    pub pack: PackId,
+    /// What, as `grant add` takes it.
+    pub grant: String,
+}
+
+/// A built pack.
+#[derive(Debug, Serialize)]
+pub struct BuildView {
+    /// The pack.
+    pub pack: PackId,
+    /// Its version.
+    pub version: String,
+    /// The pack folder that was written.
+    pub folder: String,
+    /// Size of the component.
+    pub component_bytes: u64,
+    /// The interfaces that the component imports.
+    pub imports: Vec<String>,
+    /// The operations that it exports.
+    pub operations: Vec<String>,
+}
+
+/// A signed pack.
+#[derive(Debug, Serialize)]
+pub struct SignView {
+    /// The pack.
+    pub pack: PackId,
+    /// Its version.
+    pub version: String,
+    /// The statement's number, which only grows.
+    pub sequence: u64,
+    /// The digest of the signed statement.
+    pub statement: Digest,
+    /// The signer.
+    pub fingerprint: String,
+    /// The pack folder.
+    pub folder: String,
+}
+
+/// A pack that was looked into without running it.
+#[derive(Debug, Serialize)]
+pub struct InspectView {
+    /// The pack.
+    pub pack: PackId,
+    /// Its version.
+    pub version: String,
+    /// The digest of the signed statement; none while it is unsigned.
+    pub statement: Option<Digest>,
+    /// The signer's fingerprint.
+    pub signer: Option<String>,
+    /// `trusted`, `untrusted` or `unsigned`.
+    pub signature: &'static str,
+    /// The statement's number.
+    pub sequence: Option<u64>,
+    /// The digests of the files.
+    pub files: BTreeMap<String, Digest>,
+    /// The operations.
+    pub operations: Vec<OperationView>,
+    /// One row for each capability that is requested, imported or granted.
+    pub capabilities: Vec<CapabilityView>,
+    /// Imports that need no authority: the log and the inert WASI baseline.
+    pub baseline_imports: Vec<String>,
+    /// Whether it exports `capstan:pack/health`.
+    pub health: bool,
+    /// Over-privilege and the like; nothing here stops an install.
+    pub warnings: Vec<String>,
+}
+
+/// A capability of a pack from every side.
+#[derive(Debug, Serialize)]
+pub struct CapabilityView {
+    /// The capability.
+    pub capability: String,
+    /// The scopes that the manifest requests; `["*"]` for one without scopes.
+    pub requested: Vec<String>,
+    /// Whether the component imports the interface.
+    pub imported: bool,
+    /// The scopes that are granted.
+    pub granted: Vec<String>,
+    /// The operations that can use it: their effect permits it.
+    pub used_by: Vec<String>,
+}
+
+/// An operation.
+#[derive(Debug, Serialize)]
+pub struct OperationView {
+    /// `publisher:name/interface.function`.
+    pub name: String,
+    /// What it may do.
+    pub effect: Effect,
+    /// Whether a repeat with the same key does no more than once.
+    pub idempotent: bool,
+    /// Its parameters and result as WIT would print them.
+    pub signature: String,
+    /// What the author wrote about it.
+    pub docs: Option<String>,
+    /// The limits of a call.
+    pub limits: Limits,
+    /// JSON Schema of the arguments.
+    pub arguments_schema: Json,
+    /// JSON Schema of the result.
+    pub result_schema: Json,
+}
+
+/// An installed pack.
+#[derive(Debug, Serialize)]
+pub struct PackView {
+    /// The pack.
+    pub pack: PackId,
+    /// Its version.
+    pub version: String,
+    /// The digest of the signed statement.
+    pub statement: Digest,
+    /// The signer's fingerprint.
+    pub signer: String,
+    /// When it was installed, RFC 3339.
+    pub installed: String,
+}
+
+/// An install.
+#[derive(Debug, Serialize)]
+pub struct InstallView {
+    /// The pack.
+    pub pack: PackId,
+    /// Its version.
+    pub version: String,
+    /// The version that it replaced.
+    pub replaced: Option<String>,
+    /// The digest of the signed statement.
+    pub statement: Digest,
+    /// The signer's fingerprint.
+    pub signer: String,
+    /// Whether the signer's key was added to the trust store by this command.
+    pub trusted_now: bool,
+    /// Whether this very statement was installed already.
+    pub unchanged: bool,
+    /// Capabilities that the pack requests now and did not before.
+    pub requests_added: Vec<String>,
+    /// Capabilities that it no longer requests.
+    pub requests_removed: Vec<String>,
+    /// Requested and not imported by the component.
+    pub unused_requests: Vec<String>,
+    /// What is granted after the install.
+    pub granted: Vec<String>,
+    /// What is requested and not granted, as `grant add` takes it.
+    pub not_granted: Vec<String>,
+}
+
+/// One finding of `pack health` or `doctor`.
+#[derive(Debug, Serialize)]
+pub struct Finding {
+    /// `ok`, `note`, `warning` or `error`.
+    pub severity: &'static str,
+    /// What was looked at.
+    pub check: String,
+    /// What was found.
+    pub message: String,
+    /// What to type.
+    pub hint: Option<String>,
+}
+
+/// A health check.
+#[derive(Debug, Serialize)]
+pub struct HealthView {
+    /// What was checked.
+    pub subject: String,
+    /// Whether nothing worse than a note was found.
+    pub healthy: bool,
+    /// Everything that was looked at.
+    pub findings: Vec<Finding>,
+}
+
+/// The result of one call.
+#[derive(Debug, Serialize)]
+pub struct CallView {
+    /// The operation.
+    pub operation: String,
+    /// `returned`, `failed`, `denied` or `trapped`.
+    pub outcome: &'static str,
+    /// The result, or the operation's own error.
+    pub result: Json,
+    /// The limit or rule that stopped it.
+    pub reason: Option<String>,
+    /// The grants that the denied host calls would need.
+    pub missing_grants: Vec<String>,
+    /// Writes that were staged and not applied.
+    pub staged: ChangeSet,
+    /// Those writes as a unified diff.
+    pub diff: String,
+    /// What it used.
+    pub usage: Usage,
+    /// What it logged.
+    pub log: Vec<String>,
+}
+
+/// A checked planfile.
+#[derive(Debug, Serialize)]
+pub struct PlanView {
+    /// `ok`, `ill-typed` or `missing-grants`.
+    pub status: &'static str,
+    /// The checked plan's digest.
+    pub digest: Option<Digest>,
+    /// The plan's name.
+    pub name: Option<String>,
+    /// What is wrong with it.
+    pub diagnostics: Vec<Json>,
+    /// The diagnostics for people, with the lines that they point at.
+    #[serde(skip)]
+    pub rendered: String,
+    /// Step and effect, in the order of execution.
+    pub effects: Vec<StepEffect>,
+    /// The steps that stop for an approval.
+    pub gates: Vec<String>,
+    /// `pack version statement`, one for each pack.
+    pub packs: Vec<String>,
+}
+
+/// A step's effect.
+#[derive(Debug, Serialize)]
+pub struct StepEffect {
+    /// The step.
+    pub step: String,
+    /// Its operation.
+    pub operation: String,
+    /// What it may do.
+    pub effect: Effect,
+}
+
+/// A run as `run show` gives it.
+#[derive(Debug, Serialize)]
+pub struct RunView {
+    /// The run.
+    pub run_id: RunId,
+    /// `running`, `requires_approval`, `yielded`, `failed`, `completed` or `cancelled`.
+    pub status: String,
+    /// The plan's name.
+    pub plan: String,
+    /// The checked plan's digest.
+    pub plan_digest: Digest,
+    /// When it was started, RFC 3339.
+    pub started: String,
+    /// `solo`.
+    pub mode: String,
+    /// The folders that it works in.
+    pub roots: BTreeMap<String, String>,
+    /// Its steps, in the order of execution.
+    pub steps: Vec<StepView>,
+    /// Its approvals.
+    pub approvals: Vec<ApprovalView>,
+    /// The artifacts that it kept.
+    pub artifacts: Vec<Digest>,
+    /// The outputs, once it is completed.
+    pub outputs: Json,
+    /// Why it stopped, if it did.
+    pub reason: Option<Problem>,
+    /// What can be done now.
+    pub next_actions: Vec<NextAction>,
+    /// What its calls used, added up.
+    pub usage: UsageTotal,
+}
+
+/// Why a run or a step stopped.
+#[derive(Debug, Clone, Serialize)]
+pub struct Problem {
+    /// The stable code.
+    pub code: String,
+    /// What happened.
+    pub message: String,
+}
+
+/// A step of a run.
+#[derive(Debug, Serialize)]
+pub struct StepView {
+    /// The step.
+    pub id: String,
+    /// Its state.
+    pub status: String,
+    /// Its operation.
+    pub operation: String,
+    /// How often it was tried.
+    pub attempts: u32,
+    /// For a fan-out: how many items are done, and how many there are.
+    pub items: Option<(usize, usize)>,
+    /// Why it is not completed.
+    pub reason: Option<Problem>,
+    /// For writes that were applied: path and how.
+    pub receipts: Vec<String>,
+}
+
+/// Something to type.
+#[derive(Debug, Serialize)]
+pub struct NextAction {
+    /// What it does.
+    pub label: String,
+    /// The command.
+    pub command: String,
+}
+
+/// Usage of many calls.
+#[derive(Debug, Default, Serialize)]
+pub struct UsageTotal {
+    /// Calls.
+    pub calls: u64,
+    /// Fuel of all of them.
+    pub fuel: u64,
+    /// The largest memory of any one.
+    pub memory_bytes_max: u64,
+    /// The time of all of them added up, in microseconds.
+    pub wall_us: u64,
+}
+
+/// One line of `run list`.
+#[derive(Debug, Serialize)]
+pub struct RunSummary {
+    /// The run.
+    pub run_id: RunId,
+    /// Its state.
+    pub status: String,
+    /// The plan's name.
+    pub plan: String,
+    /// When it was started, RFC 3339.
+    pub started: String,
+}
+
+/// An approval that was asked for.
+#[derive(Debug, Serialize)]
+pub struct ApprovalView {
+    /// The unique beginning of the digest that `approve` takes.
+    pub id: String,
+    /// What is approved: the digest over everything that it is bound to.
+    pub digest: Digest,
+    /// The run.
+    pub run_id: RunId,
+    /// The step.
+    pub step: StepPath,
+    /// `waiting`, `granted`, `consumed`, `rejected`, `stale` or `expired`.
+    pub status: String,
+    /// The operation.
+    pub operation: String,
+    /// Its effect.
+    pub effect: Effect,
+    /// What will happen, exactly.
+    pub changes: ChangeSet,
+    /// The same as a unified diff.
+    pub diff: String,
+    /// Which rules ask for it.
+    pub reasons: Vec<Reason>,
+    /// When it expires, RFC 3339.
+    pub expires: Option<String>,
+    /// Who approved or rejected.
+    pub decided_by: Option<String>,
+    /// Whether that key has no passphrase.
+    pub unattended: Option<bool>,
+}
+
+/// An undone run.
+#[derive(Debug, Serialize)]
+pub struct UndoView {
+    /// The run.
+    pub run_id: RunId,
+    /// Path and how, one for each change that was taken back.
+    pub reverted: Vec<String>,
+}
+
+/// An artifact.
+#[derive(Debug, Serialize)]
+pub struct ArtifactView {
+    /// Its digest.
+    pub digest: Digest,
+    /// Its size.
+    pub bytes: u64,
+    /// Its content, if it is text.
+    pub text: Option<String>,
+    /// Its content as base64, if it is not.
+    pub base64: Option<String>,
+}

@@ -1,0 +1,228 @@
+//! The authority of one operation: the intersection of request, grants and effect.
+
+use std::collections::BTreeMap;
+
+use base::{Capability, Digest, Effect, FramedHasher, PackId, RootName};
+
+use crate::grant::arguments;
+use crate::{Denied, DeniedReason, Grants, PathScope, Request};
+
+/// Longest `what` of a denial, in characters.
+const WHAT_CHARS_MAX: usize = 200;
+
+/// What one operation of one pack may reach. Something is permitted if the request, the grants
+/// and the effect each permit it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Authority {
+    pack: PackId,
+    effect: Effect,
+    rows: BTreeMap<Capability, Row>,
+}
+
+/// A capability that is requested or granted. `Some` of no scopes is a capability without scopes.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct Row {
+    requested: Option<Vec<PathScope>>,
+    granted: Option<Vec<PathScope>>,
+}
+
+/// Why one capability is live or not, for people.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Explanation<'a> {
+    /// The capability.
+    pub capability: Capability,
+    /// The scopes that the pack asks for; none if it does not ask.
+    pub requested: Option<&'a [PathScope]>,
+    /// The scopes that the operator granted; none if there is no grant.
+    pub granted: Option<&'a [PathScope]>,
+    /// Whether the declared effect rules it out.
+    pub cut_by_effect: bool,
+    /// Whether a call can use it.
+    pub live: bool,
+}
+
+/// A capability that the pack asks for, the effect permits and nobody granted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MissingGrant {
+    /// The capability.
+    pub capability: Capability,
+    /// The argument of `capstan grant add <pack>` for one of its scopes, unquoted.
+    pub grant: String,
+}
+
+impl Authority {
+    /// The authority of an operation of `pack` with the declared `effect`. Grants to other packs do
+    /// not count.
+    #[must_use]
+    pub fn of(request: &Request, grants: &Grants, pack: &PackId, effect: Effect) -> Self {
+        let mut rows: BTreeMap<Capability, Row> = BTreeMap::new();
+        for (capability, scopes) in request.iter() {
+            rows.entry(capability).or_default().requested = Some(scopes.to_vec());
+        }
+        for grant in grants.of_pack(pack) {
+            rows.entry(grant.capability).or_default().granted = Some(grant.scopes);
+        }
+        Self { pack: pack.clone(), effect, rows }
+    }
+
+    /// The pack whose operation this is.
+    #[must_use]
+    pub fn pack(&self) -> &PackId {
+        &self.pack
+    }
+
+    /// The operation's declared effect.
+    #[must_use]
+    pub fn effect(&self) -> Effect {
+        self.effect
+    }
+
+    /// Whether the capability's interface may be linked to a live implementation.
+    #[must_use]
+    pub fn live(&self, capability: Capability) -> bool {
+        self.blocked(capability).is_none()
+    }
+
+    /// The live capabilities, in order.
+    pub fn live_capabilities(&self) -> impl Iterator<Item = Capability> {
+        Capability::ALL.into_iter().filter(|capability| self.live(*capability))
+    }
+
+    /// Whether a call may use `capability` at all.
+    ///
+    /// # Errors
+    /// If it may not.
+    pub fn permits(&self, capability: Capability) -> Result<(), Denied> {
+        let Some(reason) = self.blocked(capability) else { return Ok(()) };
+        let grantable = reason == DeniedReason::NotGranted;
+        let grant = grantable.then(|| arguments(capability, self.requested(capability)).into_iter().next());
+        Err(Denied { capability, what: String::new(), reason, grant: grant.flatten() })
+    }
+
+    /// Whether a call may use `capability` on `path` under `root`: one requested scope and one
+    /// granted scope both hold it.
+    ///
+    /// # Errors
+    /// If it may not. A path that [`crate::check_path`] refuses, and one beyond what the pack asks
+    /// for, is [`DeniedReason::NotRequested`], since no grant would help.
+    pub fn permits_path(&self, capability: Capability, root: &RootName, path: &str) -> Result<(), Denied> {
+        self.decide(capability, root, path, |scope| scope.matches(root, path))
+    }
+
+    /// Whether anything under `root` may be in reach of `capability`, so that listing it makes sense.
+    ///
+    /// # Errors
+    /// If nothing is.
+    pub fn permits_root(&self, capability: Capability, root: &RootName) -> Result<(), Denied> {
+        self.decide(capability, root, "", |scope| scope.root() == root)
+    }
+
+    /// Whether anything below the folder `dir` under `root` (empty for the root itself) could be in
+    /// reach: where not, a listing need not descend.
+    #[must_use]
+    pub fn reaches_below(&self, capability: Capability, root: &RootName, dir: &str) -> bool {
+        let below = |scopes: &[PathScope]| scopes.iter().any(|scope| scope.matches_prefix_dir(root, dir));
+        self.live(capability) && below(self.requested(capability)) && below(self.granted(capability))
+    }
+
+    /// Each capability that is requested or granted, and what became of it.
+    pub fn explain(&self) -> impl Iterator<Item = Explanation<'_>> {
+        self.rows.iter().map(|(capability, row)| Explanation {
+            capability: *capability,
+            requested: row.requested.as_deref(),
+            granted: row.granted.as_deref(),
+            cut_by_effect: !capability.permitted_by(self.effect),
+            live: self.live(*capability),
+        })
+    }
+
+    /// The grants without which a requested and permitted capability stays dead: those for all that
+    /// the pack asks for.
+    #[must_use]
+    pub fn missing(&self) -> Vec<MissingGrant> {
+        let dead = self.rows.keys().filter(|c| self.blocked(**c) == Some(DeniedReason::NotGranted));
+        dead.flat_map(|capability| {
+            let grants = arguments(*capability, self.requested(*capability));
+            grants.into_iter().map(|grant| MissingGrant { capability: *capability, grant })
+        })
+        .collect()
+    }
+
+    /// What an approval is bound to: the pack, the effect, and the scopes of each live capability.
+    /// What is not live does not count, so that an unrelated grant makes no approval stale.
+    #[must_use]
+    pub fn digest(&self) -> Digest {
+        let start = FramedHasher::new("capstan/authority/v1")
+            .field(self.pack.to_string())
+            .field(self.effect.as_str());
+        self.live_capabilities()
+            .fold(start, |hasher, capability| {
+                let hasher = hasher.field(capability.as_str());
+                let hasher = hash_scopes(hasher, self.requested(capability));
+                hash_scopes(hasher, self.granted(capability))
+            })
+            .finish()
+    }
+
+    fn requested(&self, capability: Capability) -> &[PathScope] {
+        self.rows.get(&capability).and_then(|row| row.requested.as_deref()).unwrap_or_default()
+    }
+
+    fn granted(&self, capability: Capability) -> &[PathScope] {
+        self.rows.get(&capability).and_then(|row| row.granted.as_deref()).unwrap_or_default()
+    }
+
+    /// Why the capability as a whole is dead. What no grant can change comes first.
+    fn blocked(&self, capability: Capability) -> Option<DeniedReason> {
+        let row = self.rows.get(&capability);
+        if capability.needs_grant() && row.is_none_or(|row| row.requested.is_none()) {
+            return Some(DeniedReason::NotRequested);
+        }
+        if !capability.permitted_by(self.effect) {
+            return Some(DeniedReason::AboveEffect);
+        }
+        if capability.needs_grant() && row.is_none_or(|row| row.granted.is_none()) {
+            return Some(DeniedReason::NotGranted);
+        }
+        None
+    }
+
+    fn decide(
+        &self,
+        capability: Capability,
+        root: &RootName,
+        path: &str,
+        holds: impl Fn(&PathScope) -> bool,
+    ) -> Result<(), Denied> {
+        let blocked = self.blocked(capability);
+        let reason = match blocked {
+            Some(reason @ (DeniedReason::NotRequested | DeniedReason::AboveEffect)) => reason,
+            _ if !self.requested(capability).iter().any(&holds) => DeniedReason::NotRequested,
+            Some(reason) => reason,
+            None if self.granted(capability).iter().any(&holds) => return Ok(()),
+            None => DeniedReason::OutOfScope,
+        };
+        let grantable = matches!(reason, DeniedReason::NotGranted | DeniedReason::OutOfScope);
+        let grant = grantable.then(|| self.narrowest(capability, root, path, &holds)).flatten();
+        let what = format!("{root}:{}", path.chars().take(WHAT_CHARS_MAX).collect::<String>());
+        Err(Denied { capability, what, reason, grant: grant.map(|scope| format!("{capability}={scope}")) })
+    }
+
+    /// The least scope that a grant needs: the path, or what the pack asks for where the path cannot
+    /// be spelt.
+    fn narrowest(
+        &self,
+        capability: Capability,
+        root: &RootName,
+        path: &str,
+        holds: impl Fn(&PathScope) -> bool,
+    ) -> Option<PathScope> {
+        PathScope::of_path(root, path)
+            .or_else(|| self.requested(capability).iter().find(|scope| holds(scope)).cloned())
+    }
+}
+
+fn hash_scopes(hasher: FramedHasher, scopes: &[PathScope]) -> FramedHasher {
+    let start = hasher.number(scopes.len() as u64);
+    scopes.iter().fold(start, |hasher, scope| hasher.field(scope.to_string()))
+}

@@ -1,0 +1,246 @@
+//! Path patterns: parsing, and matching without backtracking.
+//!
+//! A pattern is matched by carrying the *set* of places that its prefix can have reached, once
+//! over the segments of the path and, within a segment, once over its characters. No pattern makes
+//! that more than the product of both lengths.
+
+/// Longest pattern, in bytes.
+pub const GLOB_BYTES_MAX: usize = 1024;
+
+/// Why a text is not a path pattern.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum GlobError {
+    /// More than [`GLOB_BYTES_MAX`] bytes.
+    #[error("the pattern is longer than {GLOB_BYTES_MAX} bytes")]
+    TooLong,
+    /// An empty pattern or segment: `//`, or `/` at an end.
+    #[error("the pattern is empty, absolute, or has an empty segment")]
+    EmptySegment,
+    /// A segment is `.` or `..`.
+    #[error("the pattern has a `.` or `..` segment")]
+    DotSegment,
+    /// `**` beside other characters.
+    #[error("`**` must be a whole segment, as in `docs/**/*.md`")]
+    PartialDoubleStar,
+    /// `{` within `{}`.
+    #[error("`{{}}` within `{{}}` is not supported")]
+    NestedBrace,
+    /// `{` without `}` in its segment, or the other way round.
+    #[error("`{{` and `}}` do not pair up within a segment")]
+    UnpairedBrace,
+    /// A character with no meaning here that could be taken to have one, or that cannot be read.
+    #[error("the pattern holds {0:?}; only `*`, `?`, `**` and `{{a,b}}` are patterns")]
+    Character(char),
+}
+
+/// A parsed pattern.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Glob {
+    segments: Vec<Segment>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Segment {
+    /// `**`
+    Any,
+    /// Everything else.
+    One(Vec<Token>),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Token {
+    Literal(String),
+    /// `?`
+    AnyChar,
+    /// `*`
+    AnyText,
+    /// `{a,b}`
+    Either(Vec<Vec<Self>>),
+}
+
+/// Whether `c` cannot be a literal character of a pattern.
+pub(crate) fn is_special(c: char) -> bool {
+    matches!(c, '*' | '?' | '{' | '}' | '[' | ']') || c.is_control()
+}
+
+impl Glob {
+    pub(crate) fn parse(text: &str) -> Result<Self, GlobError> {
+        if text.len() > GLOB_BYTES_MAX {
+            return Err(GlobError::TooLong);
+        }
+        if let Some(c) = text.chars().find(|c| matches!(c, '[' | ']') || c.is_control()) {
+            return Err(GlobError::Character(c));
+        }
+        let segments = text.split('/').map(parse_segment).collect::<Result<_, _>>()?;
+        Ok(Self { segments })
+    }
+
+    /// Whether it matches one path and no other.
+    pub(crate) fn is_literal(&self) -> bool {
+        self.segments.iter().all(|segment| match segment {
+            Segment::Any => false,
+            Segment::One(tokens) => tokens.iter().all(|token| matches!(token, Token::Literal(_))),
+        })
+    }
+
+    /// Whether it matches `path`, which [`crate::check_path`] accepts.
+    pub(crate) fn matches(&self, path: &str) -> bool {
+        self.reached(path.split('/')).last() == Some(&true)
+    }
+
+    /// Whether it could match some path below the folder `path`.
+    pub(crate) fn matches_below<'a>(&self, path: impl Iterator<Item = &'a str>) -> bool {
+        let mut reached = self.reached(path);
+        reached.pop();
+        reached.contains(&true)
+    }
+
+    /// After matching all of `path`: at index `i`, whether the first `i` segments of the pattern
+    /// can have matched it.
+    fn reached<'a>(&self, path: impl Iterator<Item = &'a str>) -> Vec<bool> {
+        let mut reached = vec![false; self.segments.len() + 1];
+        if let Some(start) = reached.first_mut() {
+            *start = true;
+        }
+        self.skip_any(&mut reached);
+        for name in path {
+            let mut next = vec![false; reached.len()];
+            for (index, segment) in self.segments.iter().enumerate().filter(|(i, _)| is_set(&reached, *i)) {
+                match segment {
+                    // `**` takes this name and may take more.
+                    Segment::Any => set(&mut next, index, !name.starts_with('.')),
+                    Segment::One(tokens) => set(&mut next, index + 1, name_matches(tokens, name)),
+                }
+            }
+            self.skip_any(&mut next);
+            reached = next;
+        }
+        reached
+    }
+
+    /// `**` also matches no segment at all.
+    fn skip_any(&self, reached: &mut [bool]) {
+        for (index, segment) in self.segments.iter().enumerate() {
+            let here = is_set(reached, index);
+            set(reached, index + 1, here && *segment == Segment::Any);
+        }
+    }
+}
+
+fn is_set(places: &[bool], index: usize) -> bool {
+    places.get(index).copied().unwrap_or(false)
+}
+
+/// Adds a place if `also`; never takes one away.
+fn set(places: &mut [bool], index: usize, also: bool) {
+    if let Some(place) = places.get_mut(index) {
+        *place |= also;
+    }
+}
+
+fn name_matches(tokens: &[Token], name: &str) -> bool {
+    let mut places = vec![false; name.len() + 1];
+    set(&mut places, 0, true);
+    advance(tokens, name, places).last() == Some(&true)
+}
+
+/// Moves every place (a byte offset into `name`) over `tokens`.
+fn advance(tokens: &[Token], name: &str, mut places: Vec<bool>) -> Vec<bool> {
+    for token in tokens {
+        // A leading dot is matched by a spelt dot only, so no wildcard starts before it, not even
+        // one that takes nothing.
+        if name.starts_with('.') && matches!(token, Token::AnyChar | Token::AnyText) {
+            places.iter_mut().take(1).for_each(|start| *start = false);
+        }
+        places = step(token, name, &places);
+    }
+    places
+}
+
+fn step(token: &Token, name: &str, places: &[bool]) -> Vec<bool> {
+    let mut next = vec![false; places.len()];
+    let starts = || places.iter().enumerate().filter(|(_, set)| **set).map(|(start, _)| start);
+    match token {
+        Token::Literal(text) => {
+            for start in starts() {
+                let here = name.get(start..).is_some_and(|rest| rest.starts_with(text));
+                set(&mut next, start + text.len(), here);
+            }
+        }
+        Token::AnyChar => {
+            for start in starts() {
+                if let Some(c) = name.get(start..).and_then(|rest| rest.chars().next()) {
+                    set(&mut next, start + c.len_utf8(), true);
+                }
+            }
+        }
+        Token::AnyText => {
+            let first = starts().next().unwrap_or(places.len());
+            // Offsets inside a character are harmless: nothing can be taken from there.
+            next.iter_mut().skip(first).for_each(|place| *place = true);
+        }
+        Token::Either(branches) => {
+            for branch in branches {
+                for (index, reached) in advance(branch, name, places.to_vec()).into_iter().enumerate() {
+                    set(&mut next, index, reached);
+                }
+            }
+        }
+    }
+    next
+}
+
+fn parse_segment(text: &str) -> Result<Segment, GlobError> {
+    match text {
+        "" => return Err(GlobError::EmptySegment),
+        "." | ".." => return Err(GlobError::DotSegment),
+        "**" => return Ok(Segment::Any),
+        _ => {}
+    }
+    let mut tokens = Vec::new();
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once('{') {
+        let (inside, behind) = after.split_once('}').ok_or(GlobError::UnpairedBrace)?;
+        if inside.contains('{') {
+            return Err(GlobError::NestedBrace);
+        }
+        parse_plain(before, &mut tokens)?;
+        let branch = |text| {
+            let mut branch = Vec::new();
+            parse_plain(text, &mut branch).map(|()| branch)
+        };
+        tokens.push(Token::Either(inside.split(',').map(branch).collect::<Result<_, _>>()?));
+        rest = behind;
+    }
+    parse_plain(rest, &mut tokens)?;
+    Ok(Segment::One(tokens))
+}
+
+/// Parses text without braces.
+fn parse_plain(text: &str, tokens: &mut Vec<Token>) -> Result<(), GlobError> {
+    if text.contains('}') {
+        return Err(GlobError::UnpairedBrace);
+    }
+    if text.contains("**") {
+        return Err(GlobError::PartialDoubleStar);
+    }
+    let mut literal = String::new();
+    for c in text.chars() {
+        let wild = match c {
+            '*' => Token::AnyText,
+            '?' => Token::AnyChar,
+            c => {
+                literal.push(c);
+                continue;
+            }
+        };
+        if !literal.is_empty() {
+            tokens.push(Token::Literal(std::mem::take(&mut literal)));
+        }
+        tokens.push(wild);
+    }
+    if !literal.is_empty() {
+        tokens.push(Token::Literal(literal));
+    }
+    Ok(())
+}

@@ -1,0 +1,122 @@
+//! One grant: a pack may have a capability, within scopes.
+
+use base::{Capability, PackId};
+
+use crate::{ParseScopeError, PathScope, Request, RequestError};
+
+/// What an operator lets a pack have.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Grant {
+    /// Whom.
+    pub pack: PackId,
+    /// What.
+    pub capability: Capability,
+    /// Where; empty for a capability without scopes.
+    pub scopes: Vec<PathScope>,
+}
+
+/// The text is not a grant.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ParseGrantError {
+    /// The part before `=` is no capability.
+    #[error("unknown capability `{text}`")]
+    UnknownCapability {
+        /// What was given, cut to 80 characters.
+        text: String,
+        /// The capability that was probably meant.
+        suggestion: Option<Capability>,
+    },
+    /// The part after `=` is no scope.
+    #[error(transparent)]
+    Scope(#[from] ParseScopeError),
+    /// A scope is missing, or there is one too many.
+    #[error(transparent)]
+    Form(#[from] RequestError),
+}
+
+/// A grant gives what the pack does not ask for, so that it would have no effect.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{pack}` does not request {what}")]
+pub struct ExceedsRequestError {
+    /// The pack.
+    pub pack: PackId,
+    /// The capability, or the scope of it.
+    pub what: String,
+}
+
+impl Grant {
+    /// Parses the form of the command line: `files-read=workspace:**`, or `clock` for a capability
+    /// without scopes.
+    ///
+    /// # Errors
+    /// If it is anything else.
+    pub fn parse(pack: &PackId, text: &str) -> Result<Self, ParseGrantError> {
+        let (name, scope) = match text.split_once('=') {
+            Some((name, scope)) => (name, Some(scope)),
+            None => (text, None),
+        };
+        let capability = parse_capability(name)?;
+        let scopes: Vec<PathScope> = scope.map(str::parse).transpose()?.into_iter().collect();
+        RequestError::check(capability, &scopes)?;
+        Ok(Self { pack: pack.clone(), capability, scopes })
+    }
+
+    /// The texts that [`Grant::parse`] reads back, one for each scope.
+    #[must_use]
+    pub fn arguments(&self) -> Vec<String> {
+        arguments(self.capability, &self.scopes)
+    }
+
+    /// Checks that the pack asks for the capability, and that each scope can meet one asked for: the
+    /// same root, and in it if the scope is a single path. Other scopes may be wider than the
+    /// request: only what is in both is permitted.
+    ///
+    /// # Errors
+    /// If the grant would give nothing.
+    pub fn check_requested(&self, request: &Request) -> Result<(), ExceedsRequestError> {
+        let exceeds = |what| ExceedsRequestError { pack: self.pack.clone(), what };
+        if !request.contains(self.capability) {
+            return Err(exceeds(format!("`{}`", self.capability)));
+        }
+        let asked = request.scopes(self.capability);
+        let meets = |scope: &PathScope| {
+            asked.iter().any(|asked| {
+                let inside = !scope.is_literal() || asked.matches(scope.root(), scope.glob());
+                asked.root() == scope.root() && inside
+            })
+        };
+        match self.scopes.iter().find(|scope| !meets(scope)) {
+            Some(scope) => Err(exceeds(format!("`{}` of `{scope}`", self.capability))),
+            None => Ok(()),
+        }
+    }
+}
+
+pub(crate) fn arguments(capability: Capability, scopes: &[PathScope]) -> Vec<String> {
+    if scopes.is_empty() {
+        return vec![capability.to_string()];
+    }
+    scopes.iter().map(|scope| format!("{capability}={scope}")).collect()
+}
+
+pub(crate) fn parse_capability(name: &str) -> Result<Capability, ParseGrantError> {
+    name.parse().map_err(|_| ParseGrantError::UnknownCapability {
+        text: name.chars().take(80).collect(),
+        suggestion: closest(name, Capability::ALL.iter().map(|capability| capability.as_str()))
+            .and_then(|name| name.parse().ok()),
+    })
+}
+
+/// The candidate within a third of the name's length in edits, at least one, if the name is at most
+/// 64 bytes long.
+pub(crate) fn closest<'a>(name: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    if name.len() > 64 {
+        return None;
+    }
+    let edits_max = (name.chars().count() / 3).max(1);
+    candidates
+        .map(|candidate| (strsim::osa_distance(name, candidate), candidate))
+        .filter(|(edits, _)| *edits <= edits_max)
+        .min_by_key(|(edits, _)| *edits)
+        .map(|(_, candidate)| candidate)
+}

@@ -1,0 +1,25 @@
+//! What a call may reach: requested by its pack, granted by the operator, permitted by its effect.
+//!
+//! Invariants: pure, no I/O; paths are compared as text and never looked up, so whoever opens a file
+//! sees to it that the lexical path is the real one. Nothing is permitted by default, and
+//! [`Authority`] has no constructor but the intersection. A path that [`check_path`] refuses is in
+//! no scope. Matching costs at most the product of the lengths of path and pattern, both bounded.
+
+mod authority;
+mod denied;
+mod glob;
+mod grant;
+mod grants;
+mod path;
+mod refusal;
+mod request;
+mod scope;
+
+pub use authority::{Authority, Explanation, MissingGrant};
+pub use denied::{Denied, DeniedReason, grant_command};
+pub use glob::{GLOB_BYTES_MAX, GlobError};
+pub use grant::{ExceedsRequestError, Grant, ParseGrantError};
+pub use grants::{Grants, GrantsError};
+pub use path::{PATH_BYTES_MAX, PathError, check_path};
+pub use request::{Request, RequestError, SCOPES_MAX};
+pub use scope::{ParseScopeError, PathScope, ScopeErrorReason};

@@ -1,0 +1,258 @@
+//! Authority is what request, grants and effect all permit, and no more.
+
+use authority::{Authority, DeniedReason, Grant, Grants, PathScope, Request};
+use base::{Capability, Effect, PackId, RootName};
+use proptest::collection::{btree_map, vec};
+use proptest::prelude::*;
+
+use Capability::{Clock, FilesRead, FilesWrite, Log};
+
+fn pack() -> PackId {
+    "acme:notes".parse().unwrap()
+}
+
+fn root() -> RootName {
+    "workspace".parse().unwrap()
+}
+
+fn request(entries: &[(Capability, &[&str])]) -> Request {
+    let mut request = Request::new();
+    for (capability, scopes) in entries {
+        request.insert(*capability, scopes.iter().map(|text| text.parse().unwrap())).unwrap();
+    }
+    request
+}
+
+fn grants(texts: &[&str]) -> Grants {
+    let mut grants = Grants::new();
+    for text in texts {
+        grants.add(Grant::parse(&pack(), text).unwrap());
+    }
+    grants
+}
+
+fn authority(effect: Effect, given: &[&str]) -> Authority {
+    let asked = request(&[
+        (FilesRead, &["workspace:**", "other:x"]),
+        (FilesWrite, &["workspace:docs/**"]),
+        (Clock, &[]),
+    ]);
+    Authority::of(&asked, &grants(given), &pack(), effect)
+}
+
+#[test]
+fn each_of_the_three_can_say_no() {
+    let all = ["files-read=workspace:**", "files-write=workspace:docs/*.md", "clock", "random"];
+    let write = authority(Effect::Write, &all);
+    assert!(write.permits_path(FilesWrite, &root(), "docs/a.md").is_ok());
+    assert!(write.permits(Clock).is_ok() && write.permits(Log).is_ok());
+    let reason = |authority: &Authority, path: &str| {
+        authority.permits_path(FilesWrite, &root(), path).map_err(|denied| (denied.reason, denied.grant))
+    };
+    // Granted is not enough, requested is not enough, and the effect cuts what both allow.
+    assert_eq!(write.permits(Capability::Random).unwrap_err().reason, DeniedReason::NotRequested);
+    assert_eq!(reason(&write, "src/a.md"), Err((DeniedReason::NotRequested, None)));
+    assert_eq!(
+        reason(&write, "docs/a.txt"),
+        Err((DeniedReason::OutOfScope, Some("files-write=workspace:docs/a.txt".into())))
+    );
+    let read = authority(Effect::Read, &all);
+    assert_eq!(reason(&read, "docs/a.md"), Err((DeniedReason::AboveEffect, None)));
+    assert!(read.permits_path(FilesRead, &root(), "docs/a.md").is_ok());
+    let pure = authority(Effect::Pure, &all);
+    assert_eq!(pure.live_capabilities().collect::<Vec<_>>(), [Log]);
+    let bare = authority(Effect::Write, &[]);
+    assert_eq!(
+        reason(&bare, "docs/a.md"),
+        Err((DeniedReason::NotGranted, Some("files-write=workspace:docs/a.md".into())))
+    );
+    assert_eq!(bare.permits(Clock).unwrap_err().grant.as_deref(), Some("clock"));
+    assert_eq!(bare.permits(FilesWrite).unwrap_err().grant.as_deref(), Some("files-write=workspace:docs/**"));
+}
+
+#[test]
+fn the_printed_grant_is_the_one_that_allows_it() {
+    let path = "docs/[draft] it's *new*.md";
+    let mut given = grants(&["files-write=workspace:docs/a.md"]);
+    let asked = request(&[(FilesWrite, &["workspace:docs/**"])]);
+    let before = Authority::of(&asked, &given, &pack(), Effect::Write);
+    let denied = before.permits_path(FilesWrite, &root(), path).unwrap_err();
+    assert_eq!(denied.to_string(), format!("`files-write` of `workspace:{path}` is outside what is granted"));
+    let hint = denied.hint(&pack()).unwrap();
+    assert_eq!(hint, r"capstan grant add acme:notes 'files-write=workspace:docs/?draft? it'\''s ?new?.md'");
+    let refusal = denied.refusal(&pack());
+    assert_eq!((refusal.code, refusal.hints), (base::Code::CallDenied, vec![hint]));
+    given.add(Grant::parse(&pack(), &denied.grant.unwrap()).unwrap());
+    assert!(
+        Authority::of(&asked, &given, &pack(), Effect::Write).permits_path(FilesWrite, &root(), path).is_ok()
+    );
+
+    // A path that no pattern can spell: what the pack asks for.
+    let long = format!("docs/{}", "a".repeat(2000));
+    let denied = before.permits_path(FilesWrite, &root(), &long).unwrap_err();
+    assert_eq!(denied.grant.as_deref(), Some("files-write=workspace:docs/**"));
+    assert!(denied.what.len() < 250);
+}
+
+#[test]
+fn grants_to_another_pack_do_not_count() {
+    let mut given = Grants::new();
+    given.add(Grant::parse(&"acme:other".parse().unwrap(), "clock").unwrap());
+    let asked = request(&[(Clock, &[])]);
+    assert!(!Authority::of(&asked, &given, &pack(), Effect::Read).live(Clock));
+    assert!(Authority::of(&asked, &given, &"acme:other".parse().unwrap(), Effect::Read).live(Clock));
+}
+
+#[test]
+fn listing_reaches_what_reading_may() {
+    let read = authority(Effect::Read, &["files-read=workspace:docs/**"]);
+    assert!(read.permits_root(FilesRead, &root()).is_ok());
+    let other = read.permits_root(FilesRead, &"other".parse().unwrap()).unwrap_err();
+    assert_eq!(
+        (other.reason, other.grant.as_deref()),
+        (DeniedReason::OutOfScope, Some("files-read=other:x"))
+    );
+    let unknown = read.permits_root(FilesRead, &"unknown".parse().unwrap()).unwrap_err();
+    assert_eq!((unknown.reason, unknown.grant), (DeniedReason::NotRequested, None));
+    for (dir, reached) in [("", true), ("docs", true), ("docs/a", true), ("src", false), ("docs/.git", false)]
+    {
+        assert_eq!(read.reaches_below(FilesRead, &root(), dir), reached, "{dir}");
+    }
+    assert!(!authority(Effect::Pure, &["files-read=workspace:**"]).reaches_below(FilesRead, &root(), ""));
+    let wide = authority(Effect::Write, &["files-write=workspace:**"]);
+    assert!(wide.reaches_below(FilesWrite, &root(), "docs"));
+    assert!(!wide.reaches_below(FilesWrite, &root(), "src"), "granted, but not requested");
+}
+
+#[test]
+fn an_explanation_covers_requested_and_granted() {
+    let read = authority(Effect::Read, &["files-write=workspace:docs/**", "random"]);
+    let rows: Vec<_> = read
+        .explain()
+        .map(|row| {
+            (
+                row.capability,
+                row.requested.map(<[_]>::len),
+                row.granted.map(<[_]>::len),
+                row.cut_by_effect,
+                row.live,
+            )
+        })
+        .collect();
+    assert_eq!(
+        rows,
+        [
+            (FilesRead, Some(2), None, false, false),
+            (FilesWrite, Some(1), Some(1), true, false),
+            (Clock, Some(0), None, false, false),
+            (Capability::Random, None, Some(0), false, false),
+        ]
+    );
+    let missing: Vec<_> = read.missing().into_iter().map(|missing| missing.grant).collect();
+    assert_eq!(missing, ["files-read=other:x", "files-read=workspace:**", "clock"]);
+}
+
+#[test]
+fn the_digest_follows_what_is_live() {
+    let base = authority(Effect::Write, &["files-read=workspace:**"]);
+    let digest = |effect, given: &[&str]| authority(effect, given).digest();
+    assert_eq!(base.digest(), digest(Effect::Write, &["files-read=workspace:**"]));
+    assert_eq!(
+        base.digest(),
+        digest(Effect::Write, &["files-read=workspace:**", "random"]),
+        "random is not requested"
+    );
+    let others = [
+        digest(Effect::Read, &["files-read=workspace:**"]),
+        digest(Effect::Write, &["files-read=workspace:*"]),
+        digest(Effect::Write, &["files-read=workspace:**", "files-read=workspace:a"]),
+        digest(Effect::Write, &["files-read=workspace:**", "clock"]),
+        digest(Effect::Write, &[]),
+        Authority::of(
+            &request(&[(FilesRead, &["workspace:**"])]),
+            &grants(&["files-read=workspace:**"]),
+            &pack(),
+            Effect::Write,
+        )
+        .digest(),
+    ];
+    for (index, other) in others.iter().enumerate() {
+        assert_ne!(base.digest(), *other, "{index}");
+        assert!(others[..index].iter().all(|earlier| earlier != other), "{index}");
+    }
+}
+
+fn scopes() -> impl Strategy<Value = Vec<PathScope>> {
+    let glob = vec(prop::sample::select(vec!["a", "b", ".a", "*", "**", "?", "{a,b}"]), 1..4);
+    let scope = (prop::sample::select(vec!["workspace", "other"]), glob)
+        .prop_map(|(root, glob)| format!("{root}:{}", glob.join("/")).parse().unwrap());
+    vec(scope, 1..4)
+}
+
+fn held() -> impl Strategy<Value = std::collections::BTreeMap<Capability, Vec<PathScope>>> {
+    let capability = prop::sample::select(Capability::ALL.to_vec());
+    btree_map(capability, scopes(), 0..6).prop_map(|map| {
+        let entry = |(capability, scopes): (Capability, Vec<_>)| {
+            capability
+                .needs_grant()
+                .then(|| (capability, if capability.has_scope() { scopes } else { vec![] }))
+        };
+        map.into_iter().filter_map(entry).collect()
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2000))]
+
+    #[test]
+    fn nothing_is_permitted_that_one_of_the_three_forbids(
+        asked in held(),
+        given in held(),
+        effect in prop::sample::select(Effect::ALL.to_vec()),
+        root in prop::sample::select(vec!["workspace", "other"]),
+        path in vec(prop::sample::select(vec!["a", "b", ".a", "..", "c"]), 1..4),
+    ) {
+        let (root, path): (RootName, _) = (root.parse().unwrap(), path.join("/"));
+        let mut request = Request::new();
+        let mut grants = Grants::new();
+        for (capability, scopes) in &asked {
+            request.insert(*capability, scopes.clone()).unwrap();
+        }
+        for (capability, scopes) in &given {
+            grants.add(Grant { pack: pack(), capability: *capability, scopes: scopes.clone() });
+        }
+        let authority = Authority::of(&request, &grants, &pack(), effect);
+        for capability in Capability::ALL {
+            let both = asked.contains_key(&capability) && given.contains_key(&capability);
+            let live = capability.permitted_by(effect) && (both || capability == Log);
+            prop_assert_eq!(authority.live(capability), live);
+            prop_assert_eq!(authority.permits(capability).is_ok(), live);
+
+            let holds = |side: &std::collections::BTreeMap<Capability, Vec<PathScope>>| {
+                side.get(&capability).is_some_and(|scopes| scopes.iter().any(|scope| scope.matches(&root, &path)))
+            };
+            let permitted = live && holds(&asked) && holds(&given);
+            match authority.permits_path(capability, &root, &path) {
+                Ok(()) => {
+                    prop_assert!(permitted);
+                    // What may be read is found by listing.
+                    prop_assert!(authority.permits_root(capability, &root).is_ok());
+                    for (end, _) in path.match_indices('/') {
+                        prop_assert!(authority.reaches_below(capability, &root, &path[..end]));
+                    }
+                }
+                Err(denied) => {
+                    prop_assert!(!permitted);
+                    let Some(text) = denied.grant else { continue };
+                    // The grant that is offered is requested, and is enough.
+                    let grant = Grant::parse(&pack(), &text).unwrap();
+                    prop_assert_eq!(grant.check_requested(&request), Ok(()));
+                    let mut more = grants.clone();
+                    prop_assert!(more.add(grant));
+                    let then = Authority::of(&request, &more, &pack(), effect);
+                    prop_assert!(then.permits_path(capability, &root, &path).is_ok());
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,12 @@
+//! What `authority` promises: paths and scopes match as documented, and nothing is permitted that
+//! request, grants and effect do not each permit.
+
+// `cfg(test)` tells clippy that helpers without `#[test]` are tests too.
+#[cfg(test)]
+mod globs;
+#[cfg(test)]
+mod grants;
+#[cfg(test)]
+mod intersection;
+#[cfg(test)]
+mod paths;

@@ -1,0 +1,90 @@
+//! The host interfaces that a guest can be handed.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::Effect;
+
+/// One host interface of `capstan:host`, which is also the key of a request and of a grant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Capability {
+    /// List, stat and read files under a root.
+    FilesRead,
+    /// Stage the creation, replacement and removal of files under a root.
+    FilesWrite,
+    /// Store and fetch content-addressed bytes of the run.
+    Artifacts,
+    /// Read the time.
+    Clock,
+    /// Draw random bytes.
+    Random,
+    /// Write log lines. Needs no request and no grant.
+    Log,
+}
+
+impl Capability {
+    /// Every capability, in the order they are listed to people.
+    pub const ALL: [Self; 6] =
+        [Self::FilesRead, Self::FilesWrite, Self::Artifacts, Self::Clock, Self::Random, Self::Log];
+
+    /// The name in manifests, grants and WIT.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::FilesRead => "files-read",
+            Self::FilesWrite => "files-write",
+            Self::Artifacts => "artifacts",
+            Self::Clock => "clock",
+            Self::Random => "random",
+            Self::Log => "log",
+        }
+    }
+
+    /// Whether a scope (root and path pattern) narrows it. The others are all or nothing.
+    #[must_use]
+    pub const fn has_scope(self) -> bool {
+        matches!(self, Self::FilesRead | Self::FilesWrite)
+    }
+
+    /// Whether a pack must request it and an operator must grant it.
+    #[must_use]
+    pub const fn needs_grant(self) -> bool {
+        !matches!(self, Self::Log)
+    }
+
+    /// The effect cut: whether an operation of `effect` may have this interface live at all.
+    #[must_use]
+    pub fn permitted_by(self, effect: Effect) -> bool {
+        effect >= self.least_effect()
+    }
+
+    /// The least effect that permits it.
+    #[must_use]
+    pub const fn least_effect(self) -> Effect {
+        match self {
+            Self::Log => Effect::Pure,
+            Self::FilesRead | Self::Artifacts | Self::Clock | Self::Random => Effect::Read,
+            Self::FilesWrite => Effect::Write,
+        }
+    }
+}
+
+impl fmt::Display for Capability {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for Capability {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        Self::ALL
+            .into_iter()
+            .find(|capability| capability.as_str() == text)
+            .ok_or_else(|| format!("unknown capability `{text}`"))
+    }
+}

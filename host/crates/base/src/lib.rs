@@ -1,0 +1,35 @@
+//! The words that every layer shares: identifiers, digests, effects, limits, decisions.
+//!
+//! Invariant: vocabulary without behaviour. No I/O, no async, no clock of its own, no dependency
+//! heavier than serde and sha2, and fewer than 1,000 lines. What decides, reads or writes lives
+//! in the layer that owns it.
+
+mod capability;
+mod change;
+mod clock;
+mod code;
+mod decision;
+mod digest;
+mod effect;
+mod id;
+mod limits;
+mod name;
+mod quantity;
+mod probe;
+mod refusal;
+mod usage;
+
+pub use capability::Capability;
+pub use change::{Change, ChangeKind, ChangeSet};
+pub use clock::{Clock, Timestamp};
+pub use code::{Code, CodeClass};
+pub use decision::{Decision, Reason, Verdict};
+pub use digest::{Digest, FramedHasher, ParseDigestError};
+pub use effect::Effect;
+pub use id::{Attempt, ParseIdError, RootName, RunId, StepId, StepPath};
+pub use limits::{Limits, LimitsRequest};
+pub use name::{Label, OperationName, PackId, ParseNameError};
+pub use quantity::{ParseQuantityError, parse_bytes, parse_count, parse_duration_ms};
+pub use probe::{NoProbe, Probe};
+pub use refusal::Refusal;
+pub use usage::Usage;

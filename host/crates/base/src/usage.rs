@@ -1,0 +1,20 @@
+//! What a call used of its limits.
+
+use serde::{Deserialize, Serialize};
+
+/// Measured use of one call, in the units of [`crate::Limits`].
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Usage {
+    /// Fuel burnt.
+    pub fuel: u64,
+    /// Wall time in microseconds.
+    pub wall_us: u64,
+    /// Peak linear memory of all memories together.
+    pub memory_bytes: u64,
+    /// Bytes moved in host calls.
+    pub host_call_bytes: u64,
+    /// Number of host calls.
+    pub host_calls: u64,
+    /// Bytes of stdout, stderr and log that were cut off.
+    pub stdio_bytes_dropped: u64,
+}

@@ -1,0 +1,137 @@
+//! Measures one fresh call with all limits against the least that wasmtime can do for the same call:
+//! a new store, an instance, a typed call. Interleaved, so that both meet the same machine.
+//!
+//! `cargo run -p engine --example fresh_call -- 10000`
+
+#![expect(clippy::disallowed_methods, reason = "it measures durations")]
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use authority::{Authority, Grants, Request};
+use base::{Clock, Digest, Effect, Limits, PackId, Timestamp};
+use engine::files::Roots;
+use engine::{
+    ArtifactError, Artifacts, CancelToken, Engine, EngineSettings, HostContext, Invocation, Outcome, Program,
+};
+use values::{Field, FunctionType, Type, Value};
+use wasmtime::Store;
+use wasmtime::component::{Component, InstancePre, Linker};
+
+const GUEST: &str = r#"(component
+  (core module $M
+    (memory (export "memory") 17)
+    (global $next (mut i32) (i32.const 1024))
+    (func (export "realloc") (param i32 i32 i32 i32) (result i32)
+      (global.get $next)
+      (global.set $next (i32.add (global.get $next) (local.get 3))))
+    (func (export "echo") (param i32 i32) (result i32)
+      (i32.store (i32.const 16) (local.get 0))
+      (i32.store (i32.const 20) (local.get 1))
+      (i32.const 16)))
+  (core instance $m (instantiate $M))
+  (func $echo (param "text" string) (result string)
+    (canon lift (core func $m "echo") (memory (core memory $m "memory")) (realloc (core func $m "realloc"))))
+  (instance $ops (export "echo" (func $echo)))
+  (export "test:guest/ops@0.1.0" (instance $ops)))"#;
+
+struct Nothing;
+
+impl Clock for Nothing {
+    fn now(&self) -> Timestamp {
+        Timestamp(0)
+    }
+}
+
+impl Artifacts for Nothing {
+    fn put(&self, _: &Digest, _: &[u8], _: &str) -> Result<(), ArtifactError> {
+        Err(ArtifactError::NotFound)
+    }
+
+    fn get(&self, _: &Digest, _: u64) -> Result<Vec<u8>, ArtifactError> {
+        Err(ArtifactError::NotFound)
+    }
+}
+
+type Failure = Box<dyn std::error::Error>;
+
+/// The bare call, its engine without fuel, epochs or anything else of ours.
+struct Bare {
+    pre: InstancePre<()>,
+    export: wasmtime::component::ComponentExportIndex,
+}
+
+impl Bare {
+    fn new(bytes: &[u8]) -> Result<Self, Failure> {
+        let engine = wasmtime::Engine::default();
+        let component = Component::from_binary(&engine, bytes)?;
+        let ops = component.get_export_index(None, "test:guest/ops@0.1.0").ok_or("no interface")?;
+        let export = component.get_export_index(Some(&ops), "echo").ok_or("no function")?;
+        Ok(Self { pre: Linker::new(&engine).instantiate_pre(&component)?, export })
+    }
+
+    fn call(&self, text: &str) -> Result<usize, Failure> {
+        let mut store = Store::new(self.pre.engine(), ());
+        let instance = self.pre.instantiate(&mut store)?;
+        let echo = instance.get_typed_func::<(&str,), (String,)>(&mut store, self.export)?;
+        Ok(echo.call(&mut store, (text,))?.0.len())
+    }
+}
+
+fn ours(program: &Program, template: &Invocation) -> Result<usize, Failure> {
+    match program.invoke(template.clone()).outcome {
+        Outcome::Returned(Some(Value::String(text))) => Ok(text.len()),
+        other => Err(format!("{other:?}").into()),
+    }
+}
+
+fn template(text: &str) -> Result<Invocation, Failure> {
+    let pack: PackId = "test:guest".parse()?;
+    Ok(Invocation {
+        interface: "ops".to_owned(),
+        function: "echo".to_owned(),
+        signature: FunctionType {
+            params: vec![Field { name: "text".to_owned(), ty: Type::String }],
+            result: Some(Type::String),
+        },
+        arguments: vec![Value::String(text.to_owned())],
+        limits: Limits::DEFAULT,
+        authority: Authority::of(&Request::new(), &Grants::new(), &pack, Effect::Pure),
+        host: HostContext {
+            roots: Arc::new(Roots::default()),
+            artifacts: Arc::new(Nothing),
+            clock: Arc::new(Nothing),
+            seed: [0; 32],
+        },
+        cancel: CancelToken::default(),
+    })
+}
+
+fn percentile(times: &mut [Duration], of_hundred: usize) -> f64 {
+    times.sort_unstable();
+    times.get(times.len() * of_hundred / 100).map_or(0.0, |time| time.as_secs_f64() * 1e6)
+}
+
+#[expect(clippy::print_stdout, reason = "a measurement is for reading")]
+fn main() -> Result<(), Failure> {
+    let rounds: usize = std::env::args().nth(1).map_or(Ok(10_000), |text| text.parse())?;
+    let bytes = wat::parse_str(GUEST)?;
+    let bare = Bare::new(&bytes)?;
+    let program = Engine::new(EngineSettings::default())?.load(&bytes, &Digest::of(&bytes))?;
+    let text = "a".repeat(1024);
+    let template = template(&text)?;
+    let (mut bare_times, mut our_times) = (Vec::new(), Vec::new());
+    for _ in 0..rounds {
+        let started = Instant::now();
+        bare.call(&text)?;
+        bare_times.push(started.elapsed());
+        let started = Instant::now();
+        ours(&program, &template)?;
+        our_times.push(started.elapsed());
+    }
+    for (name, times) in [("bare", &mut bare_times), ("engine", &mut our_times)] {
+        println!("{name:7} p50 {:7.1} us   p99 {:7.1} us", percentile(times, 50), percentile(times, 99));
+    }
+    println!("ratio   p50 {:7.2}", percentile(&mut our_times, 50) / percentile(&mut bare_times, 50));
+    Ok(())
+}

@@ -1,0 +1,9 @@
+//! Rust types and traits generated from `wit/host`, which is the contract with guests.
+
+wasmtime::component::bindgen!({
+    path: "../../../wit/host",
+    world: "capstan:host/imports",
+    imports: { default: trappable },
+});
+
+pub(crate) use capstan::host::{artifacts, clock, files_read, files_write, log, random, types};

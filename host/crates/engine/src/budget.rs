@@ -1,0 +1,175 @@
+//! The counters that a call is stopped by, and wasmtime's view of them.
+
+#![expect(clippy::disallowed_methods, reason = "this module measures the time of calls")]
+
+use std::time::{Duration, Instant};
+
+use base::{Limits, Usage};
+use wasmtime::ResourceLimiter;
+
+use crate::trap::Stop;
+use crate::{CancelToken, Trap};
+
+/// Host memory that wasmtime spends on a table element.
+const TABLE_ELEMENT_BYTES: u64 = 8;
+/// A dynamic value takes many times its JSON; this is how many times the output limit the lifted
+/// result may take before it is converted and measured.
+const LIFT_FACTOR: u64 = 4;
+/// Memories of all instances of a call, and tables likewise, as multiples of the instances.
+const PER_INSTANCE: usize = 2;
+
+/// What a call may use, and what it has used.
+pub(crate) struct Budget {
+    pub(crate) limits: Limits,
+    cancel: CancelToken,
+    started: Instant,
+    deadline: Instant,
+    memory: u64,
+    table_elements: u64,
+    host_call_bytes: u64,
+    host_calls: u64,
+    random_bytes: u64,
+}
+
+impl Budget {
+    pub(crate) fn new(limits: Limits, cancel: CancelToken) -> Self {
+        let started = Instant::now();
+        Self {
+            limits,
+            cancel,
+            started,
+            deadline: started + Duration::from_millis(limits.wall_ms.min(Limits::CEILING.wall_ms)),
+            memory: 0,
+            table_elements: 0,
+            host_call_bytes: 0,
+            host_calls: 0,
+            random_bytes: 0,
+        }
+    }
+
+    /// Ends the call if it was cancelled or its time is over.
+    pub(crate) fn check_time(&self) -> Result<(), Stop> {
+        if self.cancel.is_cancelled() {
+            return Err(Trap::Cancelled.into());
+        }
+        if Instant::now() >= self.deadline {
+            return Err(Trap::Deadline.into());
+        }
+        Ok(())
+    }
+
+    /// Counts a host call that brought `bytes` from the guest.
+    pub(crate) fn enter(&mut self, bytes: usize) -> Result<(), Stop> {
+        self.check_time()?;
+        self.host_calls = self.host_calls.saturating_add(1);
+        self.charge(bytes)
+    }
+
+    /// Counts `bytes` moved between guest and host.
+    pub(crate) fn charge(&mut self, bytes: usize) -> Result<(), Stop> {
+        self.host_call_bytes = self.host_call_bytes.saturating_add(bytes as u64);
+        if self.host_call_bytes > self.limits.host_call_bytes {
+            return Err(Trap::HostCallBytes.into());
+        }
+        Ok(())
+    }
+
+    /// Counts `bytes` drawn from the random generator.
+    pub(crate) fn draw(&mut self, bytes: u64) -> Result<(), Stop> {
+        self.random_bytes = self.random_bytes.saturating_add(bytes);
+        if self.random_bytes > self.limits.random_bytes {
+            return Err(Trap::Random.into());
+        }
+        Ok(())
+    }
+
+    /// Waits for `wanted`, or for as long as the call may still take; the latter ends it.
+    pub(crate) fn wait(&self, wanted: Option<Duration>) -> Result<(), Stop> {
+        let left = self.deadline.saturating_duration_since(Instant::now());
+        self.cancel.sleep(wanted.map_or(left, |wanted| wanted.min(left)));
+        self.check_time()
+    }
+
+    /// Bytes that wasmtime may copy to the host for one host call or for the result.
+    pub(crate) fn lift_bytes(&self) -> usize {
+        let result = self.limits.output_bytes.saturating_mul(LIFT_FACTOR);
+        usize::try_from(self.limits.host_call_bytes.max(result)).unwrap_or(usize::MAX)
+    }
+
+    /// What was used, without the fuel, which the store counts.
+    pub(crate) fn usage(&self) -> Usage {
+        Usage {
+            fuel: 0,
+            wall_us: u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX),
+            memory_bytes: self.memory,
+            host_call_bytes: self.host_call_bytes,
+            host_calls: self.host_calls,
+            stdio_bytes_dropped: 0,
+        }
+    }
+
+    /// Counts memory of the guest, of all its memories and tables together.
+    fn grow(&mut self, bytes: u64) -> Result<(), Stop> {
+        let memory = self.memory.saturating_add(bytes);
+        if memory > self.limits.memory_bytes {
+            return Err(Trap::Memory.into());
+        }
+        self.memory = memory;
+        Ok(())
+    }
+}
+
+/// A refused growth ends the call, so that the outcome names its cause. One that the module's own
+/// declared maximum forbids fails inside the guest, as the WebAssembly specification says.
+impl ResourceLimiter for Budget {
+    fn memory_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        if maximum.is_some_and(|maximum| desired > maximum) {
+            return Ok(false);
+        }
+        self.grow(desired.saturating_sub(current) as u64)?;
+        Ok(true)
+    }
+
+    fn memory_grow_failed(&mut self, _error: wasmtime::Error) -> wasmtime::Result<()> {
+        Err(Stop::from(Trap::Memory).into())
+    }
+
+    fn table_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        if maximum.is_some_and(|maximum| desired > maximum) {
+            return Ok(false);
+        }
+        let elements = desired.saturating_sub(current) as u64;
+        self.table_elements = self.table_elements.saturating_add(elements);
+        if self.table_elements > self.limits.table_elements {
+            return Err(Stop::from(Trap::Table).into());
+        }
+        self.grow(elements.saturating_mul(TABLE_ELEMENT_BYTES))?;
+        Ok(true)
+    }
+
+    fn table_grow_failed(&mut self, _error: wasmtime::Error) -> wasmtime::Result<()> {
+        Err(Stop::from(Trap::Table).into())
+    }
+
+    fn instances(&self) -> usize {
+        usize::try_from(self.limits.instances).unwrap_or(usize::MAX)
+    }
+
+    fn tables(&self) -> usize {
+        self.instances().saturating_mul(PER_INSTANCE)
+    }
+
+    fn memories(&self) -> usize {
+        self.instances().saturating_mul(PER_INSTANCE)
+    }
+}

@@ -1,0 +1,70 @@
+//! The host interfaces of `capstan:host`, each in a live and an inert implementation.
+//!
+//! Live ones are implemented on [`crate::guest::Guest`], inert ones on [`Inert`]. Both count the
+//! call against the budget first; which of the two a call reaches was decided when it was linked.
+
+mod artifacts;
+mod clock;
+mod files_read;
+mod files_write;
+mod log;
+mod random;
+
+use authority::{Denied, DeniedReason};
+use base::Capability;
+use wasmtime::component::HasData;
+
+use crate::bindings::types;
+use crate::guest::Guest;
+use crate::trap::Stop;
+
+/// Answers every call with a refusal.
+pub(crate) struct Inert<'a>(&'a mut Guest);
+
+/// Says to wasmtime how to get an [`Inert`] from the store's data.
+pub(crate) struct HasInert;
+
+impl HasData for HasInert {
+    type Data<'a> = Inert<'a>;
+}
+
+/// For the linker.
+pub(crate) fn inert(guest: &mut Guest) -> Inert<'_> {
+    Inert(guest)
+}
+
+impl types::Host for Guest {}
+
+impl Inert<'_> {
+    /// Counts the call and says why `capability` is not live.
+    fn refuse(&mut self, capability: Capability, bytes: usize) -> Result<Denied, Stop> {
+        self.0.budget.enter(bytes)?;
+        // Inert is what is not live, so there is a reason; the other arm keeps this total.
+        let denied = self.0.authority.permits(capability).err().unwrap_or(Denied {
+            capability,
+            what: String::new(),
+            reason: DeniedReason::AboveEffect,
+            grant: None,
+        });
+        self.0.record(&denied);
+        Ok(denied)
+    }
+
+    /// The same for an interface without errors: the refusal ends the call.
+    fn stop(&mut self, capability: Capability) -> Stop {
+        match self.refuse(capability, 0) {
+            Ok(denied) => Stop::Denied(Box::new(denied)),
+            Err(stop) => stop,
+        }
+    }
+}
+
+impl Guest {
+    /// What the guest is told about a refusal: the reason, and the grant that would help.
+    fn denial_text(&self, denied: &Denied) -> String {
+        match denied.hint(self.authority.pack()) {
+            Some(command) => format!("{denied}; allowed by `{command}`"),
+            None => denied.to_string(),
+        }
+    }
+}

@@ -1,0 +1,151 @@
+//! `files-read`: list, stat and read below a root, through the call's overlay.
+
+use authority::{Denied, PathScope};
+use base::{Capability, RootName};
+
+use super::Inert;
+use crate::bindings::files_read::{self, FileError as Wit, Kind, Listing, Metadata};
+use crate::files::{FileError, Kind as FileKind, Page, Reach};
+use crate::guest::Guest;
+use crate::trap::Stop;
+
+/// A refusal or failure of a file call: told to the guest, unless it ends the call.
+pub(super) enum Failure {
+    Tell(FileError),
+    Denied(Denied),
+    Stop(Stop),
+}
+
+impl From<FileError> for Failure {
+    fn from(error: FileError) -> Self {
+        Self::Tell(error)
+    }
+}
+
+impl From<Stop> for Failure {
+    fn from(stop: Stop) -> Self {
+        Self::Stop(stop)
+    }
+}
+
+impl Guest {
+    /// Parses the root and checks the path against the rules and the capability's scope.
+    pub(super) fn admit(
+        &mut self,
+        capability: Capability,
+        root: &str,
+        path: &str,
+    ) -> Result<RootName, Failure> {
+        let root: RootName = root.parse().map_err(|_| FileError::UnknownRoot)?;
+        authority::check_path(path).map_err(|error| FileError::InvalidPath(error.to_string()))?;
+        self.authority.permits_path(capability, &root, path).map_err(Failure::Denied)?;
+        Ok(root)
+    }
+
+    /// Turns an outcome into what bindgen wants, and records refusals.
+    pub(super) fn answer<T>(&mut self, result: Result<T, Failure>) -> wasmtime::Result<Result<T, Wit>> {
+        match result {
+            Ok(value) => Ok(Ok(value)),
+            Err(Failure::Tell(FileError::Stopped(stop)) | Failure::Stop(stop)) => Err(stop.into()),
+            Err(Failure::Tell(error)) => Ok(Err(wit(error))),
+            Err(Failure::Denied(denied)) => {
+                self.record(&denied);
+                Ok(Err(Wit::Denied(self.denial_text(&denied))))
+            }
+        }
+    }
+
+    fn list_page(&mut self, root: &str, glob: &str, cursor: Option<&str>) -> Result<Page, Failure> {
+        let root: RootName = root.parse().map_err(|_| FileError::UnknownRoot)?;
+        self.authority.permits_root(Capability::FilesRead, &root).map_err(Failure::Denied)?;
+        let pattern: PathScope = format!("{root}:{glob}").parse().map_err(|_| FileError::InvalidGlob)?;
+        let reach = Reach { pattern: &pattern, authority: &self.authority, budget: &self.budget };
+        let page = self.overlay.list(&root, &reach, cursor)?;
+        self.budget.charge(page.paths.iter().map(String::len).sum())?;
+        Ok(page)
+    }
+}
+
+/// What the guest is told.
+fn wit(error: FileError) -> Wit {
+    match error {
+        FileError::NotFound => Wit::NotFound,
+        FileError::Exists => Wit::Exists,
+        FileError::NotAFile => Wit::NotAFile,
+        FileError::NotADirectory => Wit::NotADirectory,
+        FileError::TooLarge => Wit::TooLarge,
+        FileError::InvalidPath(text) => Wit::InvalidPath(text),
+        other @ (FileError::UnknownRoot | FileError::InvalidGlob | FileError::Symlink) => {
+            Wit::InvalidPath(other.to_string())
+        }
+        other => Wit::Io(other.to_string()),
+    }
+}
+
+impl files_read::Host for Guest {
+    fn list(
+        &mut self,
+        root: String,
+        glob: String,
+        cursor: Option<String>,
+    ) -> wasmtime::Result<Result<Listing, Wit>> {
+        let bytes = root.len() + glob.len() + cursor.as_ref().map_or(0, String::len);
+        self.budget.enter(bytes)?;
+        let page = self.list_page(&root, &glob, cursor.as_deref());
+        self.answer(page.map(|page| Listing { paths: page.paths, next: page.next }))
+    }
+
+    fn stat(&mut self, root: String, path: String) -> wasmtime::Result<Result<Metadata, Wit>> {
+        self.budget.enter(root.len() + path.len())?;
+        let found = self.admit(Capability::FilesRead, &root, &path).and_then(|root| {
+            let (kind, size) = self.overlay.stat(&root, &path)?;
+            let kind = match kind {
+                FileKind::File => Kind::File,
+                FileKind::Directory => Kind::Directory,
+            };
+            Ok(Metadata { kind, size })
+        });
+        self.answer(found)
+    }
+
+    fn read(&mut self, root: String, path: String) -> wasmtime::Result<Result<Vec<u8>, Wit>> {
+        self.budget.enter(root.len() + path.len())?;
+        let contents = self.admit(Capability::FilesRead, &root, &path).and_then(|root| {
+            let contents = self.overlay.read(&root, &path, &self.budget)?;
+            self.budget.charge(contents.len())?;
+            Ok(contents)
+        });
+        self.answer(contents)
+    }
+}
+
+impl Inert<'_> {
+    /// The answer of every file call that is not live.
+    pub(super) fn refuse_file<T>(
+        &mut self,
+        capability: Capability,
+        bytes: usize,
+    ) -> wasmtime::Result<Result<T, Wit>> {
+        let denied = self.refuse(capability, bytes)?;
+        Ok(Err(Wit::Denied(self.0.denial_text(&denied))))
+    }
+}
+
+impl files_read::Host for Inert<'_> {
+    fn list(
+        &mut self,
+        root: String,
+        glob: String,
+        _: Option<String>,
+    ) -> wasmtime::Result<Result<Listing, Wit>> {
+        self.refuse_file(Capability::FilesRead, root.len() + glob.len())
+    }
+
+    fn stat(&mut self, root: String, path: String) -> wasmtime::Result<Result<Metadata, Wit>> {
+        self.refuse_file(Capability::FilesRead, root.len() + path.len())
+    }
+
+    fn read(&mut self, root: String, path: String) -> wasmtime::Result<Result<Vec<u8>, Wit>> {
+        self.refuse_file(Capability::FilesRead, root.len() + path.len())
+    }
+}

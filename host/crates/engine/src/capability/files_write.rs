@@ -1,0 +1,35 @@
+//! `files-write`: captures writes and removals in the call's overlay. Nothing on disk changes.
+
+use base::Capability;
+
+use super::Inert;
+use crate::bindings::files_write::{self, FileError as Wit};
+use crate::guest::Guest;
+
+impl files_write::Host for Guest {
+    fn write(&mut self, root: String, path: String, contents: Vec<u8>) -> wasmtime::Result<Result<(), Wit>> {
+        self.budget.enter(root.len() + path.len() + contents.len())?;
+        let staged = self
+            .admit(Capability::FilesWrite, &root, &path)
+            .and_then(|root| Ok(self.overlay.write(root, path, contents, &self.budget)?));
+        self.answer(staged)
+    }
+
+    fn remove(&mut self, root: String, path: String) -> wasmtime::Result<Result<(), Wit>> {
+        self.budget.enter(root.len() + path.len())?;
+        let staged = self
+            .admit(Capability::FilesWrite, &root, &path)
+            .and_then(|root| Ok(self.overlay.remove(root, path, &self.budget)?));
+        self.answer(staged)
+    }
+}
+
+impl files_write::Host for Inert<'_> {
+    fn write(&mut self, root: String, path: String, contents: Vec<u8>) -> wasmtime::Result<Result<(), Wit>> {
+        self.refuse_file(Capability::FilesWrite, root.len() + path.len() + contents.len())
+    }
+
+    fn remove(&mut self, root: String, path: String) -> wasmtime::Result<Result<(), Wit>> {
+        self.refuse_file(Capability::FilesWrite, root.len() + path.len())
+    }
+}

@@ -1,0 +1,19 @@
+//! `random`: bytes of the call's seeded stream.
+
+use base::Capability;
+
+use super::Inert;
+use crate::bindings::random;
+use crate::guest::Guest;
+
+impl random::Host for Guest {
+    fn bytes(&mut self, length: u32) -> wasmtime::Result<Vec<u8>> {
+        self.draw(u64::from(length))
+    }
+}
+
+impl random::Host for Inert<'_> {
+    fn bytes(&mut self, _length: u32) -> wasmtime::Result<Vec<u8>> {
+        Err(self.stop(Capability::Random).into())
+    }
+}

@@ -1,0 +1,39 @@
+//! Runs operations of packs: compiles components, links what a call's authority makes live,
+//! enforces the call's limits, and stages or applies its effects on files.
+//!
+//! Invariants:
+//! - This is the only crate that imports wasmtime. Everything else sees [`Program`],
+//!   [`Invocation`] and [`Report`].
+//! - A host interface is linked to its live implementation only if the call's
+//!   [`authority::Authority`] says so. The other declared imports answer with a typed refusal;
+//!   an import that this crate does not know refuses the load.
+//! - Every call has a fresh store, dropped after it, and no call runs without fuel, deadline,
+//!   memory, handle, host-call, output, stdio and randomness limits.
+//! - A guest never performs an effect. Writes are captured by an overlay; [`files::apply`] is
+//!   called by the host, later, with the bytes that were approved.
+//! - Nothing that a guest or a file does makes this crate panic.
+//! - The one `unsafe` is in `cache.rs`.
+
+mod bindings;
+mod budget;
+mod cache;
+mod capability;
+mod convert;
+mod engine;
+pub mod files;
+mod guest;
+mod invocation;
+mod link;
+mod program;
+mod random;
+mod threads;
+mod trap;
+mod wasi;
+
+pub use engine::{CacheSettings, Engine, EngineError, EngineSettings};
+pub use invocation::{
+    ArtifactError, Artifacts, CancelToken, HostContext, Invocation, LogLine, LogSource, Outcome, Report,
+};
+pub use program::{LoadError, Program};
+pub use threads::GuestThreads;
+pub use trap::Trap;

@@ -1,0 +1,26 @@
+//! The engine through its public door: real components, real files, every limit from both sides.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::disallowed_methods,
+    reason = "the helpers of tests stop at the first surprise, and make and damage folders of their own"
+)]
+
+#[path = "engine/apply.rs"]
+mod apply;
+#[path = "engine/cache.rs"]
+mod cache;
+#[path = "engine/calls.rs"]
+mod calls;
+#[path = "engine/files.rs"]
+mod files;
+#[path = "engine/fixture.rs"]
+mod fixture;
+#[path = "engine/limits.rs"]
+mod limits;
+#[path = "engine/live.rs"]
+mod live;
+#[path = "engine/wasi.rs"]
+mod wasi;

@@ -1,0 +1,110 @@
+//! Policy: which effects need whom. The built-in rules, until there are policy files.
+//!
+//! Invariants: pure and total. [`decide`] answers every question, each answer names the rules that
+//! made it, and no answer lets a side effect happen that nobody approved.
+
+use base::{Decision, Digest, Effect, FramedHasher, Reason, Verdict};
+
+/// What is about to happen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Question {
+    /// The operation's declared effect.
+    pub effect: Effect,
+    /// Whether the plan adds a gate of its own (`approval:` on the step). It never waives one.
+    pub plan_gate: bool,
+    /// How many writes are staged.
+    pub changes: usize,
+}
+
+impl Question {
+    /// The question before the call, when nothing is staged yet: as if something will be, so that a
+    /// plan shows every gate that its run can reach.
+    #[must_use]
+    pub const fn ahead(effect: Effect, plan_gate: bool) -> Self {
+        let changes = if matches!(effect, Effect::Pure | Effect::Read) { 0 } else { 1 };
+        Self { effect, plan_gate, changes }
+    }
+}
+
+/// A built-in rule: an answer to some questions, and why.
+struct Rule {
+    id: &'static str,
+    decision: Decision,
+    text: &'static str,
+    applies: fn(&Question) -> bool,
+}
+
+/// The rules, most decisive first. At least one applies to every question: those with an effect
+/// in their name divide the effects between them.
+const RULES: [Rule; 7] = [
+    Rule {
+        id: "builtin:deny-undeclared-write",
+        decision: Decision::Deny,
+        text: "writes are staged by an operation whose declared effect has none",
+        applies: |q| q.effect < Effect::Write && q.changes > 0,
+    },
+    Rule {
+        id: "builtin:destructive-needs-approval",
+        decision: Decision::NeedsApproval,
+        text: "a destructive effect needs one approval",
+        applies: |q| q.effect == Effect::Destructive,
+    },
+    Rule {
+        id: "builtin:external-needs-approval",
+        decision: Decision::NeedsApproval,
+        text: "an external effect needs one approval",
+        applies: |q| q.effect == Effect::External,
+    },
+    Rule {
+        id: "builtin:write-needs-approval",
+        decision: Decision::NeedsApproval,
+        text: "staged writes need one approval",
+        applies: |q| q.effect == Effect::Write && q.changes > 0,
+    },
+    Rule {
+        id: "builtin:plan-gate",
+        decision: Decision::NeedsApproval,
+        text: "the plan asks for an approval here",
+        applies: |q| q.plan_gate,
+    },
+    Rule {
+        id: "builtin:allow-empty-write",
+        decision: Decision::Allow,
+        text: "nothing is staged, so there is nothing to approve",
+        applies: |q| q.effect == Effect::Write && q.changes == 0,
+    },
+    Rule {
+        id: "builtin:allow-read",
+        decision: Decision::Allow,
+        text: "pure and read operations change nothing",
+        applies: |q| q.effect < Effect::Write,
+    },
+];
+
+/// Answers `q`: the strictest decision of the rules that apply, with those of them that made it.
+#[must_use]
+pub fn decide(q: &Question) -> Verdict {
+    let applying = || RULES.iter().filter(|rule| (rule.applies)(q));
+    // Without any rule: no. The order of `Decision` is that of strictness.
+    let decision = applying().map(|rule| rule.decision).max().unwrap_or(Decision::Deny);
+    let reasons = applying()
+        .filter(|rule| rule.decision == decision)
+        .map(|rule| Reason { rule: rule.id.to_owned(), text: rule.text.to_owned() })
+        .collect();
+    Verdict { decision, reasons }
+}
+
+/// The digest of the rules, to which approvals are bound. It covers the rules' ids, decisions and texts, so
+/// a rule whose condition changes gets another id or text.
+#[must_use]
+pub fn digest() -> Digest {
+    RULES
+        .iter()
+        .fold(FramedHasher::new("capstan/policy/v1"), |hasher, rule| {
+            hasher.field(rule.id).field(rule.decision.to_string()).field(rule.text)
+        })
+        .finish()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,78 @@
+//! Every question has an answer, and the answers are those of the built-in rules.
+
+use proptest::prelude::*;
+
+use super::*;
+
+fn answer(effect: Effect, plan_gate: bool, changes: usize) -> (Decision, Vec<String>) {
+    let verdict = decide(&Question { effect, plan_gate, changes });
+    (verdict.decision, verdict.reasons.into_iter().map(|reason| reason.rule).collect())
+}
+
+#[test]
+fn the_built_in_rules_decide() {
+    use Decision::{Allow, Deny, NeedsApproval};
+    let table: &[(Effect, bool, usize, Decision, &[&str])] = &[
+        (Effect::Pure, false, 0, Allow, &["builtin:allow-read"]),
+        (Effect::Read, false, 0, Allow, &["builtin:allow-read"]),
+        (Effect::Read, true, 0, NeedsApproval, &["builtin:plan-gate"]),
+        (Effect::Read, false, 1, Deny, &["builtin:deny-undeclared-write"]),
+        (Effect::Pure, true, 9, Deny, &["builtin:deny-undeclared-write"]),
+        (Effect::Write, false, 0, Allow, &["builtin:allow-empty-write"]),
+        (Effect::Write, true, 0, NeedsApproval, &["builtin:plan-gate"]),
+        (Effect::Write, false, 1, NeedsApproval, &["builtin:write-needs-approval"]),
+        (Effect::Write, true, 2, NeedsApproval, &["builtin:write-needs-approval", "builtin:plan-gate"]),
+        (Effect::External, false, 0, NeedsApproval, &["builtin:external-needs-approval"]),
+        (Effect::External, false, 5, NeedsApproval, &["builtin:external-needs-approval"]),
+        (Effect::Destructive, false, 0, NeedsApproval, &["builtin:destructive-needs-approval"]),
+        (
+            Effect::Destructive,
+            true,
+            1,
+            NeedsApproval,
+            &["builtin:destructive-needs-approval", "builtin:plan-gate"],
+        ),
+    ];
+    for (effect, plan_gate, changes, decision, rules) in table {
+        let (got, reasons) = answer(*effect, *plan_gate, *changes);
+        assert_eq!(got, *decision, "{effect} {plan_gate} {changes}");
+        assert_eq!(reasons, *rules, "{effect} {plan_gate} {changes}");
+    }
+}
+
+#[test]
+fn ahead_of_the_call_every_gate_shows() {
+    for effect in Effect::ALL {
+        let verdict = decide(&Question::ahead(effect, false));
+        let gated = verdict.decision == Decision::NeedsApproval;
+        assert_eq!(gated, effect.has_side_effects(), "{effect}");
+        assert_eq!(decide(&Question::ahead(effect, true)).decision, Decision::NeedsApproval);
+    }
+}
+
+#[test]
+fn rule_ids_are_unique_and_the_digest_is_pinned() {
+    let ids: std::collections::BTreeSet<_> = RULES.iter().map(|rule| rule.id).collect();
+    assert_eq!(ids.len(), RULES.len());
+    // A changed rule makes open approvals stale: change this line knowingly.
+    assert_eq!(digest().short(), "1a5bc87de341");
+}
+
+proptest! {
+    #[test]
+    fn every_question_is_answered_with_reasons_and_no_effect_goes_unapproved(
+        effect in prop::sample::select(Effect::ALL.to_vec()),
+        plan_gate: bool,
+        changes: usize,
+    ) {
+        let question = Question { effect, plan_gate, changes };
+        let verdict = decide(&question);
+        prop_assert!(!verdict.reasons.is_empty());
+        if verdict.decision == Decision::Allow {
+            prop_assert!(!plan_gate && changes == 0 && effect <= Effect::Write);
+        }
+        // A gate of the plan never relaxes anything.
+        let gated = decide(&Question { plan_gate: true, ..question });
+        prop_assert!(gated.decision >= verdict.decision && gated.decision >= Decision::NeedsApproval);
+    }
+}

@@ -1,0 +1,275 @@
+//! Commands with effects: the gate, the approval's use, the apply. They block, and run on threads
+//! that may.
+
+use base::{Change, ChangeSet, Code, Decision, Digest, Refusal, StepId, Timestamp};
+use journal::{ApprovalBinding, Conflict, Event, Failure, FailureClass, Receipt, StaleCause, Staleness};
+
+use super::session::{Session, Worked};
+use super::work::{Work, reasons};
+use super::yield_stale;
+use crate::approval::{authority_digest, differences, is_routine};
+use crate::host::{ApplyError, Host, OnDisk};
+use crate::machine::{ApprovalState, Command};
+
+pub(crate) const BEFORE_APPLY: &str = "run:before-apply";
+pub(crate) const AFTER_APPLY: &str = "run:after-apply";
+
+/// How often a step is staged again without anybody having approved in between, because its
+/// targets changed before it could even ask.
+const RESTAGE_MAX: u32 = 8;
+
+/// A staged step as it would be approved now: everything that the blocking part needs, taken from
+/// the state before.
+pub(super) struct Check {
+    host: Host,
+    step: StepId,
+    changes: ChangeSet,
+    binding: ApprovalBinding,
+    question: policy::Question,
+    expires_ms: Option<u64>,
+    approval: Option<ApprovalState>,
+    restaged: u32,
+    now: Timestamp,
+}
+
+impl Check {
+    pub(super) fn new(session: &mut Session<'_>, number: usize, now: Timestamp) -> Result<Self, Refusal> {
+        let step = session.step(number)?;
+        // Arguments that can no longer be computed differ from any that could.
+        let input = session.input_now(number)?.unwrap_or_else(|| Digest::of(b""));
+        let missing = || Refusal::new(Code::RunStale, "the run has no such step");
+        let state = session.state.steps().get(number).ok_or_else(missing)?;
+        let record = session.state.graph().step(number).ok_or_else(missing)?;
+        let changes = state.changes();
+        let binding = ApprovalBinding {
+            run: session.state.run().clone(),
+            plan: session.plan.digest,
+            path: Session::path(&step.id, None),
+            attempt: state.attempt,
+            statement: step.statement,
+            operation: step.operation.clone(),
+            input,
+            authority: authority_digest(&step.authority, &session.host.roots),
+            effects: changes.digest(),
+            policy: policy::digest(),
+        };
+        let question = policy::Question {
+            effect: step.effect,
+            plan_gate: record.gate,
+            changes: changes.changes().len(),
+        };
+        let approval = state.approval.and_then(|digest| session.state.approval(&digest)).cloned();
+        // The tries since somebody last answered, or was at least asked.
+        let asked = session.state.approvals().iter().rev().find(|approval| approval.step == number);
+        let restaged = state.attempt.0 - asked.map_or(1, |approval| approval.binding.attempt.0);
+        Ok(Self {
+            host: session.host.clone(),
+            step: step.id.clone(),
+            changes,
+            binding,
+            question,
+            expires_ms: record.expires_ms,
+            approval,
+            restaged,
+            now,
+        })
+    }
+
+    fn failure(&self, code: Code, message: String) -> Event {
+        Event::StepFailed {
+            path: self.binding.path.clone(),
+            attempt: self.binding.attempt,
+            failure: Failure { class: FailureClass::Plan, code: code.to_string(), message, trap: None },
+            usage: base::Usage::default(),
+            denied: Vec::new(),
+            log: None,
+        }
+    }
+
+    /// The targets that are not as the step saw them.
+    fn moved_targets(&self) -> Vec<Staleness> {
+        let detail = |change: &Change| match self.host.effects.state(change) {
+            Ok(OnDisk::Pre) => None,
+            Ok(OnDisk::Post | OnDisk::Other(_)) => Some(match change.pre {
+                None => format!("`{}:{}` did not exist and does now", change.root, change.path),
+                Some(_) => format!("`{}:{}` was changed or removed", change.root, change.path),
+            }),
+            Err(error) => Some(format!("`{}:{}`: {error}", change.root, change.path)),
+        };
+        let details = self.changes.changes().iter().filter_map(detail);
+        details.map(|detail| Staleness { cause: StaleCause::Target, detail }).collect()
+    }
+
+    fn stale(&self, changed: Vec<Staleness>, is_yield: bool) -> Vec<Event> {
+        let yielded = is_yield.then(|| yield_stale(&self.step, &changed));
+        let attempt = self.binding.attempt;
+        let stale = Event::EffectsStale { step: self.step.clone(), attempt, changed };
+        std::iter::once(stale).chain(yielded).collect()
+    }
+
+    /// What differs from the approval, targets on disk included.
+    fn changed_since(&self, approval: &ApprovalState) -> Vec<Staleness> {
+        let mut changed = differences(&approval.binding, &self.binding);
+        changed.extend(self.moved_targets());
+        changed
+    }
+}
+
+/// Asks policy about what is staged.
+pub(super) fn gate(command: Command, check: &Check) -> Worked {
+    let verdict = policy::decide(&check.question);
+    let attempt = check.binding.attempt;
+    let events = match verdict.decision {
+        Decision::Deny => vec![check.failure(Code::CallDenied, reasons(&verdict))],
+        Decision::Allow if check.changes.is_empty() => {
+            vec![Event::EffectsApplied { step: check.step.clone(), attempt, receipt: Vec::new() }]
+        }
+        // No rule lets writes happen that nobody approved; if one ever says so, it is not believed.
+        Decision::Allow | Decision::NeedsApproval => {
+            let moved = check.moved_targets();
+            if moved.is_empty() {
+                let expires_at = check.expires_ms.map(|ms| check.now.plus_ms(ms));
+                let digest = check.binding.digest();
+                vec![Event::ApprovalRequested { digest, binding: check.binding.clone(), expires_at }]
+            } else {
+                check.stale(moved, check.restaged >= RESTAGE_MAX)
+            }
+        }
+    };
+    Ok(Work::new(command, events))
+}
+
+/// Looks again at an approval that an earlier process asked for.
+pub(super) fn review(command: Command, check: &Check, approval: &Digest) -> Worked {
+    let Some(asked) = check.approval.as_ref().filter(|asked| asked.digest == *approval) else {
+        return Ok(Work::new(command, Vec::new()));
+    };
+    let mut changed = check.changed_since(asked);
+    if asked.expires_at.is_some_and(|expires_at| check.now > expires_at) {
+        let detail = format!("nobody answered approval {} in time", approval.short());
+        changed.push(Staleness { cause: StaleCause::Expired, detail });
+    }
+    if changed.is_empty() {
+        return Ok(Work::new(command, Vec::new()));
+    }
+    let is_yield = !is_routine(&changed);
+    Ok(Work::new(command, check.stale(changed, is_yield)))
+}
+
+/// Uses the approval up, if it is genuine and for what would happen now.
+pub(super) fn consume(command: Command, check: &Check, approval: &Digest) -> Worked {
+    let Some(asked) = check.approval.as_ref().filter(|asked| asked.digest == *approval) else {
+        return Ok(Work::new(command, Vec::new()));
+    };
+    if let Err(refusal) = verify_statement(check, asked) {
+        let (code, message) = (refusal.code.to_string(), refusal.message);
+        let step = Some(check.step.clone());
+        return Ok(Work::new(command, vec![Event::RunYielded { code, message, step }]));
+    }
+    let changed = check.changed_since(asked);
+    if !changed.is_empty() {
+        let is_yield = !is_routine(&changed);
+        return Ok(Work::new(command, check.stale(changed, is_yield)));
+    }
+    let mut pre_images = Vec::new();
+    for change in check.changes.changes() {
+        let Some(pre) = change.pre else { continue };
+        match check.host.effects.pre_image(change) {
+            Ok(bytes) if Digest::of(&bytes) == pre => pre_images.push(bytes),
+            Ok(_) | Err(_) => return Ok(Work::new(command, check.stale(vec![changed_meanwhile(change)], false))),
+        }
+    }
+    let mut work = Work::new(
+        command,
+        vec![
+            Event::ApprovalConsumed { digest: *approval },
+            Event::EffectsIntended { step: check.step.clone(), attempt: check.binding.attempt },
+        ],
+    );
+    work.artifacts = pre_images;
+    Ok(work)
+}
+
+fn changed_meanwhile(change: &Change) -> Staleness {
+    let detail = format!("`{}:{}` was changed or removed", change.root, change.path);
+    Staleness { cause: StaleCause::Target, detail }
+}
+
+/// The signature is checked when it is used, not only when it was given: the journal may have been
+/// edited since, or the approver's key withdrawn.
+fn verify_statement(check: &Check, asked: &ApprovalState) -> Result<(), Refusal> {
+    use crate::machine::ApprovalAnswer;
+    let forged = |message: &str| Refusal::new(Code::ApprovalForged, message);
+    let ApprovalAnswer::Granted { statement, at, .. } = &asked.answer else {
+        return Err(forged("the approval is not granted"));
+    };
+    if asked.expires_at.is_some_and(|expires_at| *at > expires_at) {
+        return Err(Refusal::new(Code::ApprovalExpired, "the approval came after its time"));
+    }
+    let bytes = check.host.journal.artifact(statement)?;
+    check.host.approvers.verify(&bytes, &asked.digest).map(|_| ())
+}
+
+/// Makes the intended changes. All targets are looked at first: if one is neither as before nor as
+/// after, none of those that are still as before is touched.
+pub(super) fn apply(command: Command, check: &Check) -> Worked {
+    let mut receipt = Vec::new();
+    let mut conflicts = Vec::new();
+    let mut open = Vec::new();
+    for change in check.changes.changes() {
+        match check.host.effects.state(change) {
+            Ok(OnDisk::Pre) => open.push(change),
+            Ok(OnDisk::Post) => receipt.push(line(change, journal::HowApplied::Already)),
+            Ok(OnDisk::Other(found)) => {
+                conflicts.push(conflict(change, found, "it was changed after the approval".to_owned()));
+            }
+            Err(error) => conflicts.push(conflict(change, None, error.to_string())),
+        }
+    }
+    if conflicts.is_empty() {
+        for change in open {
+            match apply_one(check, change)? {
+                Ok(how) => receipt.push(line(change, how)),
+                Err(conflict) => {
+                    conflicts.push(conflict);
+                    break;
+                }
+            }
+        }
+    }
+    receipt.sort_by(|a, b| (&a.root, &a.path).cmp(&(&b.root, &b.path)));
+    let (step, attempt) = (check.step.clone(), check.binding.attempt);
+    if conflicts.is_empty() {
+        return Ok(Work::new(command, vec![Event::EffectsApplied { step, attempt, receipt }]));
+    }
+    let message = format!("step `{step}` could not apply its effects: {}", in_words(&conflicts));
+    let yielded =
+        Event::RunYielded { code: Code::EffectConflict.to_string(), message, step: Some(step.clone()) };
+    let conflicted = Event::EffectsConflicted { step, attempt, receipt, conflicts };
+    Ok(Work::new(command, vec![conflicted, yielded]))
+}
+
+fn apply_one(check: &Check, change: &Change) -> Result<Result<journal::HowApplied, Conflict>, Refusal> {
+    let contents = change.post.map(|digest| check.host.journal.artifact(&digest)).transpose()?;
+    let key = format!("{}-{}-{}", check.binding.run, check.step, check.binding.attempt);
+    check.host.probe.reach(BEFORE_APPLY);
+    let applied = check.host.effects.apply(change, contents.as_deref(), &key);
+    check.host.probe.reach(AFTER_APPLY);
+    Ok(applied.map_err(|error| match error {
+        ApplyError::Conflict { found, message } => conflict(change, found, message),
+        ApplyError::Io(message) => conflict(change, None, message),
+    }))
+}
+
+fn line(change: &Change, how: journal::HowApplied) -> Receipt {
+    Receipt { root: change.root.clone(), path: change.path.clone(), how }
+}
+
+fn conflict(change: &Change, found: Option<Digest>, message: String) -> Conflict {
+    Conflict { root: change.root.clone(), path: change.path.clone(), found, message }
+}
+
+fn in_words(conflicts: &[Conflict]) -> String {
+    let each = conflicts.iter().map(|conflict| format!("`{}:{}`: {}", conflict.root, conflict.path, conflict.message));
+    each.collect::<Vec<_>>().join("; ")
+}

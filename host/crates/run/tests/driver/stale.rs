@@ -1,0 +1,220 @@
+//! Approvals for what would not happen any more, and targets that moved.
+
+use std::sync::Arc;
+
+use base::{Code, Digest, RunId};
+use journal::{Append, Event, StaleCause};
+use run::RunStatus;
+use run::machine::Phase;
+
+use crate::world::{Stage, World, codemap, digest, pending};
+
+fn stage() -> Stage {
+    let world = World::new();
+    world.put("src/a", "A");
+    Stage::of(world, codemap())
+}
+
+#[tokio::test]
+async fn a_changed_target_makes_the_approval_stale_and_is_staged_again() {
+    let stage = stage();
+    stage.drive().await;
+    let first = stage.pending();
+    stage.world.put("MAP.md", "made behind its back");
+    stage.approve(&first).unwrap();
+    let report = stage.drive().await;
+    assert_eq!(report.status, RunStatus::RequiresApproval);
+    assert_eq!(stage.world.text("MAP.md").as_deref(), Some("made behind its back"), "nothing is overwritten");
+    let save = &report.state.steps()[3];
+    let (_, changed) = &save.stale[0];
+    assert_eq!(changed[0].cause, StaleCause::Target);
+    assert!(changed[0].detail.contains("workspace:MAP.md"), "{}", changed[0].detail);
+    let refused = stage.approve(&first).unwrap_err();
+    assert_eq!(refused.code, Code::ApprovalStale);
+    assert!(refused.message.contains("MAP.md"), "{refused}");
+    let second = pending(&report.state).unwrap();
+    assert_ne!(first, second);
+    stage.approve(&second).unwrap();
+    assert_eq!(stage.drive().await.status, RunStatus::Completed);
+    assert_eq!(stage.world.text("MAP.md").as_deref(), Some("A"));
+    run::undo(&stage.host, &stage.run).unwrap();
+    assert_eq!(stage.world.text("MAP.md").as_deref(), Some("made behind its back"));
+}
+
+#[tokio::test]
+async fn a_waiting_approval_is_looked_at_again_when_the_run_is_resumed() {
+    let stage = stage();
+    stage.drive().await;
+    let first = stage.pending();
+    assert_eq!(pending(&stage.drive().await.state), Some(first), "an unchanged world changes nothing");
+    stage.world.put("MAP.md", "made behind its back");
+    let report = stage.drive().await;
+    assert_ne!(pending(&report.state), Some(first));
+    assert_eq!(report.status, RunStatus::RequiresApproval);
+}
+
+#[tokio::test]
+async fn of_two_runs_that_stage_one_file_the_second_goes_stale() {
+    let stage = stage();
+    let other = RunId::from_random([2; 12]);
+    stage.create(&other);
+    stage.drive().await;
+    stage.try_drive(&other).await.unwrap();
+    stage.approve(&stage.pending()).unwrap();
+    assert_eq!(stage.drive().await.status, RunStatus::Completed);
+    let state = run::load(&stage.host.journal, &other).unwrap();
+    let digest = pending(&state).unwrap();
+    let statement = stage.world.statement(&digest);
+    let approvers = stage.host.approvers.as_ref();
+    run::answer::approve(&stage.host.journal, approvers, &other, &digest, &statement, base::Timestamp(1)).unwrap();
+    let report = stage.try_drive(&other).await.unwrap();
+    assert_eq!(report.state.steps()[3].stale.len(), 1);
+    // Staged again, it finds the file as it wants it: nothing is left to approve.
+    assert_eq!(report.status, RunStatus::Completed);
+    assert_eq!(stage.world.applied.lock().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_changed_plan_pack_grant_or_folder_stops_the_run_and_is_named() {
+    type Change = fn(&mut Stage);
+    let cases: [(Change, &str); 4] = [
+        (|stage| Arc::make_mut(&mut stage.plan).digest = digest("another plan"), "checked plan"),
+        (
+            |stage| {
+                let plan = Arc::make_mut(&mut stage.plan);
+                plan.packs.get_mut("tools").unwrap().statement = digest("another statement");
+                plan.digest = digest("another plan");
+            },
+            "pack `acme:tools`",
+        ),
+        (|stage| Arc::make_mut(&mut stage.plan).steps[3].authority = digest("another grant"), "authority"),
+        (|stage| stage.host.roots[0].inode = 2, "root `workspace`"),
+    ];
+    for (change, expected) in cases {
+        let mut stage = stage();
+        stage.drive().await;
+        stage.approve(&stage.pending()).unwrap();
+        let plan = Arc::clone(&stage.plan);
+        let roots = stage.host.roots.clone();
+        change(&mut stage);
+        let report = stage.drive().await;
+        assert_eq!(report.status, RunStatus::Yielded, "{expected}");
+        let yielded = report.state.yielded().unwrap();
+        assert_eq!(yielded.code, "E-APPROVAL-STALE");
+        assert!(yielded.message.contains(expected), "{}", yielded.message);
+        assert_eq!(stage.world.text("MAP.md"), None);
+        (stage.plan, stage.host.roots) = (plan, roots);
+        let report = stage.drive().await;
+        // The approval of a changed authority is void for good; the others were never used up.
+        let expected_status =
+            if expected == "authority" { RunStatus::RequiresApproval } else { RunStatus::Completed };
+        assert_eq!(report.status, expected_status, "{expected}");
+    }
+}
+
+#[tokio::test]
+async fn a_run_without_an_approval_is_stale_by_its_own_name() {
+    let mut stage = stage();
+    Arc::make_mut(&mut stage.plan).digest = digest("another plan");
+    let report = stage.drive().await;
+    assert_eq!(report.state.yielded().unwrap().code, "E-RUN-STALE");
+    assert_eq!(stage.world.calls_of("tree"), 0, "nothing of another plan is run");
+}
+
+#[tokio::test]
+async fn an_approval_is_used_once() {
+    let stage = stage();
+    stage.drive().await;
+    let digest = stage.pending();
+    stage.approve(&digest).unwrap();
+    stage.approve(&digest).unwrap();
+    stage.drive().await;
+    assert_eq!(stage.approve(&digest).unwrap_err().code, Code::ApprovalConsumed);
+}
+
+#[tokio::test]
+async fn another_runs_approval_is_unknown_here() {
+    let stage = stage();
+    let other = RunId::from_random([2; 12]);
+    stage.create(&other);
+    stage.drive().await;
+    stage.try_drive(&other).await.unwrap();
+    let theirs = pending(&run::load(&stage.host.journal, &other).unwrap()).unwrap();
+    assert_ne!(theirs, stage.pending(), "the same effect of another run has another digest");
+    assert_eq!(stage.approve(&theirs).unwrap_err().code, Code::ApprovalUnknown);
+}
+
+#[tokio::test]
+async fn only_an_approvers_word_counts_when_it_is_given_and_when_it_is_used() {
+    let stage = stage();
+    stage.drive().await;
+    let digest = stage.pending();
+    for forged in [&b"no"[..], &stage.world.statement(&Digest::of(b"something else"))] {
+        assert_eq!(stage.approve_with(&digest, forged).unwrap_err().code, Code::ApprovalForged);
+    }
+    // A grant that somebody wrote into the journal himself is found out before it is used.
+    let statement = b"yes, believe me".to_vec();
+    let event = Event::ApprovalGranted { digest, statement: Digest::of(&statement), approver: "me".to_owned() };
+    let expected = stage.state().next_seq();
+    let append = Append {
+        run: stage.run.clone(),
+        expected,
+        at: base::Timestamp(1),
+        events: vec![event],
+        artifacts: vec![statement],
+    };
+    stage.host.journal.append(append).unwrap();
+    let report = stage.drive().await;
+    assert_eq!(report.status, RunStatus::Yielded);
+    assert_eq!(report.state.yielded().unwrap().code, "E-APPROVAL-FORGED");
+    assert_eq!(stage.world.text("MAP.md"), None);
+    stage.approve(&digest).unwrap();
+    assert_eq!(stage.drive().await.status, RunStatus::Completed, "a genuine one is still welcome");
+}
+
+#[tokio::test]
+async fn a_withdrawn_key_voids_what_it_signed() {
+    let stage = stage();
+    stage.drive().await;
+    stage.approve(&stage.pending()).unwrap();
+    *stage.world.word.lock().unwrap() = "another word".to_owned();
+    let report = stage.drive().await;
+    assert_eq!(report.state.yielded().unwrap().code, "E-APPROVAL-FORGED");
+    assert_eq!(stage.world.text("MAP.md"), None);
+}
+
+#[tokio::test]
+async fn a_target_that_is_neither_before_nor_after_is_a_conflict() {
+    let stage = stage();
+    stage.drive().await;
+    let digest = stage.pending();
+    stage.approve(&digest).unwrap();
+    // The process died between intent and apply, and the file was changed before the next one.
+    let state = stage.state();
+    let events = vec![
+        Event::RunClaimed { epoch: state.claims() + 1, pid: 1 },
+        Event::ApprovalConsumed { digest },
+        Event::EffectsIntended { step: "save".parse().unwrap(), attempt: base::Attempt::FIRST },
+    ];
+    let append = Append {
+        run: stage.run.clone(),
+        expected: state.next_seq(),
+        at: base::Timestamp(1),
+        events,
+        artifacts: Vec::new(),
+    };
+    stage.host.journal.append(append).unwrap();
+    let busy = run::answer::cancel(&stage.host.journal, &stage.run, "me", None, base::Timestamp(1)).unwrap_err();
+    assert_eq!(busy.code, Code::RunState, "begun effects are finished first");
+    stage.world.put("MAP.md", "in the way");
+    for _ in 0..2 {
+        let report = stage.drive().await;
+        assert_eq!(report.status, RunStatus::Yielded);
+        assert_eq!(report.state.yielded().unwrap().code, "E-EFFECT-CONFLICT");
+        assert_eq!(report.state.steps()[3].phase, Phase::Conflict);
+        assert_eq!(stage.world.text("MAP.md").as_deref(), Some("in the way"));
+    }
+    stage.world.remove("MAP.md");
+    assert_eq!(stage.drive().await.status, RunStatus::Completed);
+    assert_eq!(stage.world.text("MAP.md").as_deref(), Some("A"));
+}

@@ -1,0 +1,84 @@
+//! `capstan approval`, `approve` and `reject`
+
+use clap::Subcommand;
+
+use super::{Context, render, run};
+use crate::failure::Failure;
+use crate::ui::Output;
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    List(ListArgs),
+    Show(ShowArgs),
+}
+
+/// List what waits for approval
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  capstan approval list")]
+pub(super) struct ListArgs {}
+
+/// Show exactly what would happen, and what the approval is bound to
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  capstan approval show last")]
+pub(super) struct ShowArgs {
+    /// A unique beginning of the approval's id, or `last`
+    approval: String,
+}
+
+/// Approve exactly what `approval show` shows, and continue the run
+///
+/// The approval is signed with your approver key over the digest of the effect, the plan, the
+/// pack, the inputs, the grants and the policy. It is used once. If any of them changed since,
+/// it is refused and the change named.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  capstan approve last")]
+pub(super) struct ApproveArgs {
+    /// A unique beginning of the approval's id, or `last`
+    approval: String,
+}
+
+/// Reject an effect; its run fails and nothing is applied
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  capstan reject last --reason 'wrong file'")]
+pub(super) struct RejectArgs {
+    /// A unique beginning of the approval's id, or `last`
+    approval: String,
+    /// Why, for the record
+    #[arg(long, default_value = "")]
+    reason: String,
+}
+
+pub(super) fn exec(command: Command, context: &Context) -> Result<Output, Failure> {
+    match command {
+        Command::List(ListArgs {}) => {
+            let views = context.app.approval_list()?;
+            Ok(Output::done(render::approvals(&views), &views))
+        }
+        Command::Show(args) => {
+            let view = context.app.approval_show(&args.approval)?;
+            Ok(Output::done(render::approval(&view), &view))
+        }
+    }
+}
+
+pub(super) fn approve(args: &ApproveArgs, context: &Context) -> Result<Output, Failure> {
+    let passphrase = passphrase(context)?;
+    let view = context.app.approve(&args.approval, passphrase.as_deref())?;
+    let exit = run::exit_of(&view.status);
+    Ok(Output::done(render::run(&view), &view).exit(exit))
+}
+
+pub(super) fn reject(args: &RejectArgs, context: &Context) -> Result<Output, Failure> {
+    let view = context.app.reject(&args.approval, &args.reason)?;
+    Ok(Output::done(render::run(&view), &view))
+}
+
+/// The approver key's passphrase, if it has one.
+pub(super) fn passphrase(context: &Context) -> Result<Option<String>, Failure> {
+    if !context.app.approver_is_protected()? {
+        return Ok(None);
+    }
+    context.ui.passphrase("passphrase of your approver key: ").map(Some).ok_or_else(|| {
+        Failure::usage("the approver key has a passphrase, and there is no terminal to ask for it", &[])
+    })
+}

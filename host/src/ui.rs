@@ -1,0 +1,160 @@
+//! The terminal: the one place that prints and asks.
+
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "this module is where the program prints")]
+
+use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
+
+use serde_json::Value;
+
+use crate::exit::Exit;
+use crate::failure::Failure;
+
+/// Text for people or JSON for programs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Format {
+    /// For people.
+    Text,
+    /// For programs: one JSON document, events one a line.
+    Json,
+}
+
+/// What a command gives back: the same content in both formats.
+pub(crate) struct Output {
+    /// For people; printed as it is, so it was made visible where it holds others' text.
+    pub(crate) text: String,
+    /// For programs.
+    pub(crate) json: Value,
+    /// How the program ends.
+    pub(crate) exit: Exit,
+}
+
+impl Output {
+    /// The output of a command that did what was asked.
+    pub(crate) fn done(text: impl Into<String>, json: &impl serde::Serialize) -> Self {
+        Self { text: text.into(), json: serde_json::to_value(json).unwrap_or(Value::Null), exit: Exit::Done }
+    }
+
+    /// The same output with another exit.
+    pub(crate) fn exit(mut self, exit: Exit) -> Self {
+        self.exit = exit;
+        self
+    }
+}
+
+/// What a command may print and ask.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Ui {
+    format: Format,
+    terminal: bool,
+}
+
+impl Ui {
+    /// A terminal is one where a person both reads and types.
+    pub(crate) fn new(format: Format) -> Self {
+        let terminal = io::stdin().is_terminal() && io::stderr().is_terminal();
+        Self { format, terminal }
+    }
+
+    /// Whether questions can be asked: a terminal, and output for people.
+    pub(crate) fn can_ask(self) -> bool {
+        self.terminal && self.format == Format::Text
+    }
+
+    /// Prints a command's output and gives its exit.
+    pub(crate) fn emit(self, output: &Output) -> Exit {
+        match self.format {
+            Format::Text => write_stdout(&output.text),
+            Format::Json => write_stdout(&format!("{:#}\n", output.json)),
+        }
+        output.exit
+    }
+
+    /// Prints one line of a stream: an event as it happens.
+    pub(crate) fn line(self, text: &str, json: &Value) {
+        match self.format {
+            Format::Text => eprintln!("{text}"),
+            Format::Json => write_stdout(&format!("{json}\n")),
+        }
+    }
+
+    /// Prints a failure and gives its exit.
+    pub(crate) fn fail(self, failure: &Failure) -> Exit {
+        match self.format {
+            Format::Text => eprint!("{}", failure.text()),
+            Format::Json => write_stdout(&format!("{:#}\n", failure.json())),
+        }
+        failure.exit()
+    }
+
+    /// Shows `text` and asks for one of `choices`; no answer, or another one, is `None`.
+    /// What was typed before the question appeared does not answer it.
+    pub(crate) fn choose(self, text: &str, question: &str, choices: &[&str]) -> Option<String> {
+        if !self.can_ask() {
+            return None;
+        }
+        eprintln!("{text}");
+        eprint!("{question} [{}] ", choices.join("/"));
+        drop(io::stderr().flush());
+        let _not_a_terminal = rustix::termios::tcflush(io::stdin(), rustix::termios::QueueSelector::IFlush);
+        let mut answer = String::new();
+        io::stdin().lock().read_line(&mut answer).ok()?;
+        let answer = answer.trim();
+        choices.iter().find(|choice| **choice == answer).map(ToString::to_string)
+    }
+
+    /// Asks for a passphrase without showing it; `None` if it cannot be asked or is empty.
+    pub(crate) fn passphrase(self, question: &str) -> Option<String> {
+        if !self.can_ask() {
+            return None;
+        }
+        rpassword::prompt_password(question).ok().filter(|text| !text.is_empty())
+    }
+}
+
+/// A closed pipe is not a failure of ours: who reads `| head` has read enough.
+fn write_stdout(text: &str) {
+    let mut stdout = io::stdout().lock();
+    drop(stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()));
+}
+
+/// Makes every character visible that a terminal would obey or hide: controls (but newline and
+/// tab), format and bidirectional characters, tags, variation selectors, private use.
+pub(crate) fn visible(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c == '\n' || c == '\t' || !is_deceptive(c) {
+            out.push(c);
+        } else {
+            out.extend(c.escape_unicode());
+        }
+    }
+    out
+}
+
+/// As [`visible`], for a text that must stay on its line.
+pub(crate) fn one_line(text: &str) -> String {
+    visible(text).replace('\n', "\\n").replace('\t', "\\t")
+}
+
+fn is_deceptive(c: char) -> bool {
+    c.is_control()
+        || matches!(u32::from(c),
+            0xAD | 0x61C | 0x115F | 0x1160 | 0x17B4 | 0x17B5 | 0x180B..=0x180F
+            | 0x200B..=0x200F | 0x2028..=0x202E | 0x2060..=0x206F | 0x3164 | 0xFE00..=0xFE0F
+            | 0xFEFF | 0xFFA0 | 0xFFF0..=0xFFFB | 0xE000..=0xF8FF | 0x1D173..=0x1D17A
+            | 0xE0000..=0xE0FFF | 0xF0000..=0x10FFFF)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_terminal_would_obey_is_shown() {
+        assert_eq!(visible("a\u{1b}[31mb"), "a\\u{1b}[31mb");
+        assert_eq!(visible("x\u{202e}y"), "x\\u{202e}y");
+        assert_eq!(visible("r\rb\u{8}"), "r\\u{d}b\\u{8}");
+        assert_eq!(visible("Grüße 漢字\n\tok"), "Grüße 漢字\n\tok");
+        assert_eq!(one_line("a\nb"), "a\\nb");
+    }
+}

@@ -1,0 +1,112 @@
+//! Command-line goldens: a file of commands with what they print, one test a file.
+//!
+//! A file in `tests/cli` is Markdown. In its `console` blocks a line `$ capstan ...` is run, the
+//! lines after it are what it must print (standard output, then standard error), and `? n` is its
+//! exit code where that is not 0. What differs from run to run is replaced by names in brackets.
+//! `BLESS=1` writes what was printed.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use crate::env::{Env, Outcome, finish, program};
+
+/// Runs a golden file in `env` and gives the text that it should be.
+///
+/// # Panics
+/// If the file cannot be read.
+#[must_use]
+pub fn play(path: &Path, env: &Env) -> (String, String) {
+    let text = fs::read_to_string(path).expect("the golden can be read");
+    let mut out = String::new();
+    let mut in_block = false;
+    let mut skipping = false;
+    for line in text.lines() {
+        if line.starts_with("```") {
+            in_block = line == "```console";
+            skipping = false;
+        } else if in_block && line.starts_with("$ ") {
+            out += line;
+            out.push('\n');
+            out += &printed(env, &line[2..]);
+            skipping = true;
+            continue;
+        }
+        if !(in_block && skipping) {
+            out += line;
+            out.push('\n');
+        }
+    }
+    (text, out)
+}
+
+/// What a shell line prints, normalised, with its exit code if that is not 0.
+fn printed(env: &Env, line: &str) -> String {
+    let outcome = shell(env, line);
+    let mut text = normalise(&outcome.said(), env);
+    if let Some(code) = outcome.code.filter(|code| *code != 0) {
+        text += &format!("? {code}\n");
+    }
+    text
+}
+
+/// Runs a line as a shell would, with the program on the path.
+pub fn shell(env: &Env, line: &str) -> Outcome {
+    let prototype = env.command::<&str>([]);
+    let mut command = Command::new("sh");
+    command.arg("-c").arg(line).current_dir(env.work()).stdin(std::process::Stdio::null()).env_clear();
+    for (name, value) in prototype.get_envs() {
+        if let Some(value) = value {
+            command.env(name, value);
+        }
+    }
+    let folder = program().parent().expect("the program is in a folder").to_owned();
+    let path = format!("{}:{}", folder.display(), std::env::var("PATH").unwrap_or_default());
+    command.env("PATH", path);
+    finish(&mut command)
+}
+
+/// Replaces what differs from run to run.
+#[must_use]
+pub fn normalise(text: &str, env: &Env) -> String {
+    let text = text.replace(&env.folder().display().to_string(), "[FOLDER]");
+    let text = text.replace(&Env::publisher(), "[PUBLISHER]");
+    let mut out = String::new();
+    let mut word = String::new();
+    for c in text.chars().chain(['\0']) {
+        if c.is_ascii_alphanumeric() || matches!(c, '-' | ':' | '.' | '_') {
+            word.push(c);
+            continue;
+        }
+        out += &name_of(&word);
+        word.clear();
+        if c != '\0' {
+            out.push(c);
+        }
+    }
+    out
+}
+
+fn name_of(word: &str) -> String {
+    let hex = |text: &str| text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+    let (core, tail) = match word.strip_suffix([':', '.', '-']) {
+        Some(core) => (core, &word[core.len()..]),
+        None => (word, ""),
+    };
+    if let Some(digest) = core.strip_prefix("sha256:") {
+        if digest.len() == 64 && hex(digest) {
+            return format!("[DIGEST]{tail}");
+        }
+    }
+    let groups: Vec<&str> = core.split('-').collect();
+    if groups.len() == 8 && groups.iter().all(|group| group.len() == 4) {
+        return format!("[FINGERPRINT]{tail}");
+    }
+    let is_time = core.len() >= 20 && core.ends_with('Z') && core.contains('T') && core.starts_with("20");
+    match core.len() {
+        _ if is_time => format!("[TIME]{tail}"),
+        24 if hex(core) => format!("[RUN]{tail}"),
+        12 if hex(core) => format!("[ID]{tail}"),
+        _ => word.to_owned(),
+    }
+}
