@@ -13,14 +13,17 @@ pub(super) enum Command {
     SignUnchecked(SignUncheckedArgs),
 }
 
-/// Build and sign a pack whose manifest and component contradict each other
+/// Sign a pack whose parts contradict each other
 ///
 /// Whoever has a key can sign anything, and not only with this program. This is how the tests
 /// get a pack that is signed and lies.
 #[derive(Debug, clap::Args)]
 pub(super) struct SignUncheckedArgs {
-    /// The folder with `pack.toml` and `Cargo.toml`
+    /// The pack folder, or the sources to build it from
     folder: PathBuf,
+    /// Describe the pack in this folder instead, over the files of the one that is signed
+    #[arg(long)]
+    says: Option<PathBuf>,
     /// The key's name
     #[arg(long)]
     key: Option<String>,
@@ -28,6 +31,6 @@ pub(super) struct SignUncheckedArgs {
 
 pub(super) fn exec(command: Command, context: &Context) -> Result<Output, Failure> {
     let Command::SignUnchecked(args) = command;
-    let view = context.app.pack_sign_unchecked(&args.folder, args.key.as_deref())?;
+    let view = context.app.pack_sign_unchecked(&args.folder, args.says.as_deref(), args.key.as_deref())?;
     Ok(Output::done(render::sign(&view), &view))
 }

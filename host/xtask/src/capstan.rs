@@ -21,7 +21,7 @@ pub(crate) struct Capstan {
 impl Capstan {
     /// Builds the program.
     pub(crate) fn build(tree: &Tree) -> Result<Self, Failure> {
-        phase::run("build capstan", tree.cargo("build", ".").args(["--package", "capstan"]))?;
+        phase::run("build capstan", tree.cargo("build", ".").arg("--workspace"))?;
         let program = tree.target().join("debug").join(format!("capstan{}", std::env::consts::EXE_SUFFIX));
         Ok(Self { program, home: tree.kept()?.join("home") })
     }

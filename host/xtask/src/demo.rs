@@ -233,7 +233,7 @@ fn text(path: &Path) -> Result<&str, Failure> {
 }
 
 fn number_before(said: &str, unit: &str) -> Option<u64> {
-    let (before, _) = said.split_once(unit)?;
+    let (before, _) = said.rsplit_once(unit)?;
     before.rsplit(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
 }
 

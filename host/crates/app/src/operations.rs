@@ -226,11 +226,13 @@ fn view(id: &PackId, local: &str, report: &Report, roots: &Roots) -> CallView {
         Outcome::Denied(denied) => ("denied", None, Some(denied.to_string())),
         Outcome::Trapped(trap) => ("trapped", None, Some(trap.as_str().to_owned())),
     };
-    let denied = report.denied.iter().chain(match &report.outcome {
-        Outcome::Denied(denied) => Some(denied),
-        _ => None,
-    });
-    let mut missing_grants: Vec<String> = denied.filter_map(|denied| denied.hint(id)).collect();
+    let mut denied: Vec<&authority::Denied> = report.denied.iter().collect();
+    if let Outcome::Denied(last) = &report.outcome
+        && !denied.contains(&last)
+    {
+        denied.push(last);
+    }
+    let mut missing_grants: Vec<String> = denied.iter().filter_map(|denied| denied.hint(id)).collect();
     missing_grants.sort();
     missing_grants.dedup();
     CallView {
@@ -238,6 +240,7 @@ fn view(id: &PackId, local: &str, report: &Report, roots: &Roots) -> CallView {
         outcome,
         result: result.map_or(serde_json::Value::Null, values::to_json),
         reason,
+        denied: denied.iter().map(ToString::to_string).collect(),
         missing_grants,
         diff: diff::unified(&report.changes, Some(roots), |digest| report.blobs.get(digest).cloned()),
         staged: report.changes.clone(),

@@ -95,17 +95,26 @@ impl App {
         })
     }
 
-    /// Builds and signs a pack without holding its manifest against its component.
+    /// Signs a pack without holding its manifest against its component: `folder` is a pack folder,
+    /// or sources that are built first. With `says`, the statement tells what the pack in that
+    /// folder is, over the files of this one.
     ///
     /// # Errors
-    /// If the sources do not compile, or either part does not parse by itself.
-    pub fn pack_sign_unchecked(&self, folder: &Path, key: Option<&str>) -> Result<SignView, Error> {
-        let folder = build::build(folder, &self.guest_cargo_args)?;
+    /// If the sources do not compile, or a part that the statement describes does not parse.
+    pub fn pack_sign_unchecked(
+        &self,
+        folder: &Path,
+        says: Option<&Path>,
+        key: Option<&str>,
+    ) -> Result<SignView, Error> {
+        let is_pack = folder.join(pack::COMPONENT).is_file();
+        let folder = if is_pack { folder.to_owned() } else { build::build(folder, &self.guest_cargo_args)? };
         let record = keys::pack_key(&self.home, key)?;
         let key = keys::load(&self.home, &record, None)?;
         let files = PackFiles::read(&folder)?;
-        let manifest = pack::Manifest::parse(files.manifest_text()?).map_err(Refusal::from)?;
-        let inspection = pack::Inspection::of(files.require(pack::COMPONENT)?)?;
+        let described = PackFiles::read(says.unwrap_or(&folder))?;
+        let manifest = pack::Manifest::parse(described.manifest_text()?).map_err(Refusal::from)?;
+        let inspection = pack::Inspection::of(described.require(pack::COMPONENT)?)?;
         let statement = pack::Statement::describe(&files, &manifest, &inspection, 1, None);
         let payload = statement.to_bytes();
         let digest = Digest::of(&payload);
@@ -137,21 +146,17 @@ impl App {
     /// The first thing that is wrong with the pack, or a grant that it does not request.
     pub fn pack_install(&self, folder: &Path, options: &InstallOptions) -> Result<InstallView, Error> {
         let files = PackFiles::read(&build::pack_folder(folder))?;
-        self.home.create()?;
-        let lock = self.home.lock()?;
-        let mut trust = trust::load(&self.home)?;
-        let trusted_now = match &options.trust {
+        let introduced = match &options.trust {
             Some(text) => {
                 let (publisher, key) = pack::introduce(&files, &text.parse::<Fingerprint>()?)?;
-                let before = trust.entries().len();
-                trust.add(TrustedKey { role: Role::Pack { publisher }, key, added: self.clock.now() })?;
-                trust.entries().len() > before
+                Some(TrustedKey { role: Role::Pack { publisher }, key, added: self.clock.now() })
             }
-            None => false,
+            None => None,
         };
         let fingerprints = pack::Envelope::parse(files.get(pack::ENVELOPE).unwrap_or_default())
             .map(|envelope| envelope.fingerprints())
             .unwrap_or_default();
+        let (trust, _) = self.trust_with(introduced.as_ref())?;
         let pack = pack::verify(files, &trust).map_err(|refusal| trust_hint(refusal, folder, &fingerprints))?;
         let id = pack.manifest().id.clone();
         let new_grants = options
@@ -159,7 +164,14 @@ impl App {
             .iter()
             .map(|text| grants::parse(&id, text, &pack.manifest().request))
             .collect::<Result<Vec<Grant>, Error>>()?;
+        // Compiled now, so that the first call finds it in the cache, and a component that does
+        // not compile is refused before anything is written.
+        self.engine()?
+            .load(pack.component(), &Digest::of(pack.component()))
+            .map_err(|error| Error::refused(Code::ComponentInvalid, error.to_string()))?;
         let store = self.store()?;
+        let lock = self.home.lock()?;
+        let (trust, trusted_now) = self.trust_with(introduced.as_ref())?;
         let diff = store.capability_diff(&pack)?;
         let installed = store.install(&pack, self.clock.now())?;
         // The pack is in the store and can do nothing yet: without trust it does not load, and
@@ -189,6 +201,17 @@ impl App {
             not_granted: authority.missing().into_iter().map(|missing| missing.grant).collect(),
             pack: id,
         })
+    }
+
+    /// The trust store as it is, with one more key if there is one, and whether that is new.
+    fn trust_with(&self, introduced: Option<&TrustedKey>) -> Result<(pack::TrustStore, bool), Error> {
+        let mut trust = trust::load(&self.home)?;
+        let before = trust.entries().len();
+        if let Some(entry) = introduced {
+            trust.add(entry.clone())?;
+        }
+        let is_new = trust.entries().len() > before;
+        Ok((trust, is_new))
     }
 
     /// Uninstalls a pack and takes its grants back.

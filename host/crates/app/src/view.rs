@@ -241,7 +241,9 @@ pub struct CallView {
     pub result: Json,
     /// The limit or rule that stopped it.
     pub reason: Option<String>,
-    /// The grants that the denied host calls would need.
+    /// The host calls that were denied, and why.
+    pub denied: Vec<String>,
+    /// The grants that they would need.
     pub missing_grants: Vec<String>,
     /// Writes that were staged and not applied.
     pub staged: ChangeSet,

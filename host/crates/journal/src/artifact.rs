@@ -1,5 +1,7 @@
 //! Content-addressed bytes: a row when small, a file of their own when large.
 
+#![expect(clippy::disallowed_methods, reason = "this module owns the folder of artifacts")]
+
 use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
@@ -31,7 +33,11 @@ pub(crate) struct Prepared {
 pub(crate) fn prepare(folder: &Path, bytes: Vec<u8>, probe: &dyn Probe) -> Result<Prepared, AppendError> {
     let size = bytes.len() as u64;
     if bytes.len() > ARTIFACT_BYTES_MAX {
-        return Err(AppendError::TooLarge { what: "an artifact", bytes: size, max: ARTIFACT_BYTES_MAX as u64 });
+        return Err(AppendError::TooLarge {
+            what: "an artifact",
+            bytes: size,
+            max: ARTIFACT_BYTES_MAX as u64,
+        });
     }
     let digest = Digest::of(&bytes);
     if bytes.len() <= ARTIFACT_ROW_BYTES_MAX {
@@ -51,7 +57,8 @@ fn write_file(folder: &Path, digest: &Digest, bytes: &[u8]) -> Result<(), Storag
     let temporary = folder.join(format!(".{}.{}.{counter}", digest.short(), std::process::id()));
     let fail = |error: std::io::Error| StorageError::io(&temporary, &error);
     let written = (|| {
-        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&temporary)?;
+        let mut file =
+            OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&temporary)?;
         file.write_all(bytes)?;
         file.sync_all()?;
         std::fs::rename(&temporary, path_of(folder, digest))?;
@@ -73,7 +80,12 @@ pub(crate) fn insert(connection: &Connection, artifact: &Prepared) -> Result<(),
 }
 
 /// Reads and checks an artifact.
-pub(crate) fn read(connection: &Connection, database: &Path, folder: &Path, digest: &Digest) -> Result<Vec<u8>, ArtifactError> {
+pub(crate) fn read(
+    connection: &Connection,
+    database: &Path,
+    folder: &Path,
+    digest: &Digest,
+) -> Result<Vec<u8>, ArtifactError> {
     let fail = |error: rusqlite::Error| StorageError::sqlite(database, &error);
     let row: Option<Option<Vec<u8>>> = connection
         .prepare_cached("SELECT body FROM artifact WHERE digest = ?1")

@@ -1,5 +1,7 @@
 //! One process per run.
 
+#![expect(clippy::disallowed_methods, reason = "this module owns the folder of locks")]
+
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::OpenOptionsExt;
 
@@ -54,7 +56,12 @@ impl Journal {
         Err(ClaimError::Busy(run.clone()))
     }
 
-    fn record_claim(&self, run: &RunId, at: Timestamp, records: &mut Vec<Record>) -> Result<u64, AppendError> {
+    fn record_claim(
+        &self,
+        run: &RunId,
+        at: Timestamp,
+        records: &mut Vec<Record>,
+    ) -> Result<u64, AppendError> {
         let claims = records.iter().filter(|record| matches!(record.event, Event::RunClaimed { .. })).count();
         let epoch = claims as u64 + 1;
         let event = Event::RunClaimed { epoch, pid: std::process::id() };

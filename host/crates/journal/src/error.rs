@@ -76,7 +76,9 @@ impl From<StorageError> for Refusal {
         };
         let refusal = Self::new(code, error.to_string());
         match error {
-            StorageError::Full(_) => refusal.hint("free some space, then resume the run: nothing recorded was lost"),
+            StorageError::Full(_) => {
+                refusal.hint("free some space, then resume the run: nothing recorded was lost")
+            }
             StorageError::ReadOnly { .. } => refusal.hint("give `--home` a folder that can be written"),
             _ => refusal,
         }

@@ -1,7 +1,8 @@
 //! The closed set of things that can have happened to a run.
 
 use base::{
-    Attempt, Capability, ChangeSet, Digest, Effect, OperationName, PackId, RootName, StepId, StepPath, Timestamp, Usage,
+    Attempt, Capability, ChangeSet, Digest, Effect, OperationName, PackId, RootName, StepId, StepPath,
+    Timestamp, Usage,
 };
 use serde::{Deserialize, Serialize};
 

@@ -31,8 +31,8 @@ pub use artifact::{ARTIFACT_BYTES_MAX, ARTIFACT_ROW_BYTES_MAX};
 pub use claim::{RunClaim, RunLock};
 pub use error::{AppendError, ArtifactError, ClaimError, FindError, OpenError, ReadError, StorageError};
 pub use event::{
-    BudgetRecord, CallRecord, Conflict, DeniedCall, Event, Failure, FailureClass, HowApplied, Mode, PackRecord,
-    Receipt, RootRecord, RunCreated, StaleCause, Staleness, StepRecord,
+    BudgetRecord, CallRecord, Conflict, DeniedCall, Event, Failure, FailureClass, HowApplied, Mode,
+    PackRecord, Receipt, RootRecord, RunCreated, StaleCause, Staleness, StepRecord,
 };
 pub use payload::{INLINE_BYTES_MAX, Payload};
 pub use record::Record;
@@ -40,9 +40,5 @@ pub use store::{ApprovalEntry, Journal, RunEntry};
 pub use writer::{Append, Stats};
 
 /// Every point at which the journal tells its [`base::Probe`] where it is.
-pub const LABELS: &[&str] = &[
-    artifact::BEFORE_ARTIFACT,
-    artifact::AFTER_ARTIFACT,
-    writer::BEFORE_COMMIT,
-    writer::AFTER_COMMIT,
-];
+pub const LABELS: &[&str] =
+    &[artifact::BEFORE_ARTIFACT, artifact::AFTER_ARTIFACT, writer::BEFORE_COMMIT, writer::AFTER_COMMIT];

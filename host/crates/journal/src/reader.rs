@@ -40,14 +40,21 @@ impl StoredRow {
 /// The run's events from `from` on, each checked against its leaf, the chain and the run's head.
 /// The chain before `from` is taken from the row before it: a reader that starts at 0 once and
 /// goes on from where it was checks every row once.
-pub(crate) fn events(connection: &mut Connection, path: &Path, run: &RunId, from: u64) -> Result<Vec<Record>, ReadError> {
+pub(crate) fn events(
+    connection: &mut Connection,
+    path: &Path,
+    run: &RunId,
+    from: u64,
+) -> Result<Vec<Record>, ReadError> {
     let fail = |error: rusqlite::Error| ReadError::Storage(StorageError::sqlite(path, &error));
     // Head and rows must be of one moment, or a commit in between would look like damage.
     let transaction = connection.transaction().map_err(fail)?;
     let (number, next, head) = transaction
         .prepare_cached("SELECT number, next_seq, chain FROM run WHERE id = ?1")
         .map_err(fail)?
-        .query_row([run.as_str()], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?, row.get::<_, [u8; 32]>(2)?)))
+        .query_row([run.as_str()], |row| {
+            Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?, row.get::<_, [u8; 32]>(2)?))
+        })
         .optional()
         .map_err(fail)?
         .ok_or_else(|| ReadError::Unknown(run.clone()))?;
@@ -55,7 +62,9 @@ pub(crate) fn events(connection: &mut Connection, path: &Path, run: &RunId, from
     let mut chain = match first {
         0 => chain_start(run),
         first => transaction
-            .query_row("SELECT chain FROM event WHERE run = ?1 AND seq = ?2", [number, first - 1], |row| row.get(0))
+            .query_row("SELECT chain FROM event WHERE run = ?1 AND seq = ?2", [number, first - 1], |row| {
+                row.get(0)
+            })
             .optional()
             .map_err(fail)?
             .map(Digest::from_bytes)
@@ -83,7 +92,12 @@ pub(crate) fn events(connection: &mut Connection, path: &Path, run: &RunId, from
 }
 
 /// A cell of the wrong type is damage to that row; anything else is the storage's fault.
-fn damaged_or(error: rusqlite::Error, run: &RunId, seq: u64, fail: impl Fn(rusqlite::Error) -> ReadError) -> ReadError {
+fn damaged_or(
+    error: rusqlite::Error,
+    run: &RunId,
+    seq: u64,
+    fail: impl Fn(rusqlite::Error) -> ReadError,
+) -> ReadError {
     match error {
         rusqlite::Error::FromSqlConversionFailure(..)
         | rusqlite::Error::InvalidColumnType(..)
@@ -109,8 +123,8 @@ fn check(run: &RunId, seq: u64, chain: &mut Digest, row: &StoredRow) -> Result<R
     if *chain.as_bytes() != row.chain {
         return Err(damaged(run, seq, "it does not follow from the rows before it"));
     }
-    let event: Event =
-        serde_json::from_slice(&row.body).map_err(|error| damaged(run, seq, &format!("it does not parse: {error}")))?;
+    let event: Event = serde_json::from_slice(&row.body)
+        .map_err(|error| damaged(run, seq, &format!("it does not parse: {error}")))?;
     if event.kind() != row.kind || event.approval().map(|digest| digest.hex()) != row.approval {
         return Err(damaged(run, seq, "its index columns say something else than its body"));
     }
@@ -150,7 +164,11 @@ pub(crate) fn find_run(connection: &Connection, path: &Path, text: &str) -> Resu
 }
 
 /// The approval whose digest `text` is the start of, whatever became of it.
-pub(crate) fn find_approval(connection: &Connection, path: &Path, text: &str) -> Result<ApprovalEntry, FindError> {
+pub(crate) fn find_approval(
+    connection: &Connection,
+    path: &Path,
+    text: &str,
+) -> Result<ApprovalEntry, FindError> {
     let fail = |error: rusqlite::Error| ReadError::Storage(StorageError::sqlite(path, &error));
     let prefix = text.strip_prefix("sha256:").unwrap_or(text);
     let sql = "SELECT approval FROM event
@@ -199,7 +217,10 @@ fn starting_with(
 ) -> Result<String, FindError> {
     let fail = |error: rusqlite::Error| ReadError::Storage(StorageError::sqlite(path, &error));
     // The upper bound of the range, prefix and `g`, is right for lower-case hex digits only.
-    if prefix.is_empty() || prefix.len() > 64 || !prefix.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')) {
+    if prefix.is_empty()
+        || prefix.len() > 64
+        || !prefix.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+    {
         return Err(none(what, prefix));
     }
     let mut statement = connection.prepare_cached(sql).map_err(fail)?;
@@ -233,7 +254,11 @@ fn approval_entry(path: &Path, digest: &str, run: &str) -> Result<ApprovalEntry,
 
 /// At most two of the artifacts whose digests start with these hex digits: enough to say whether
 /// one is meant.
-pub(crate) fn artifacts_with(connection: &Connection, path: &Path, hex: &str) -> Result<Vec<Digest>, ReadError> {
+pub(crate) fn artifacts_with(
+    connection: &Connection,
+    path: &Path,
+    hex: &str,
+) -> Result<Vec<Digest>, ReadError> {
     let fail = |error: rusqlite::Error| ReadError::Storage(StorageError::sqlite(path, &error));
     let mut statement = connection
         .prepare_cached("SELECT digest FROM artifact WHERE instr(lower(hex(digest)), ?1) = 1 LIMIT 2")

@@ -1,5 +1,7 @@
 //! The database file: how it is opened, what is in it, which version it has.
 
+#![expect(clippy::disallowed_methods, reason = "this module owns the database file and its folder")]
+
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};

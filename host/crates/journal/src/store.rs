@@ -8,7 +8,9 @@ use rusqlite::Connection;
 
 use crate::schema::{self, Paths};
 use crate::writer::{Job, Reply, Writer};
-use crate::{Append, AppendError, ArtifactError, FindError, OpenError, ReadError, Record, Stats, artifact, reader};
+use crate::{
+    Append, AppendError, ArtifactError, FindError, OpenError, ReadError, Record, Stats, artifact, reader,
+};
 
 /// A run in a list.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -119,7 +119,11 @@ pub(crate) struct Writer {
 }
 
 impl Writer {
-    pub(crate) fn start(connection: Connection, database: PathBuf, probe: Arc<dyn Probe>) -> Result<Self, StorageError> {
+    pub(crate) fn start(
+        connection: Connection,
+        database: PathBuf,
+        probe: Arc<dyn Probe>,
+    ) -> Result<Self, StorageError> {
         let (sender, receiver) = channel();
         let counters = Arc::new(Counters::default());
         let path = database.clone();
@@ -189,7 +193,8 @@ type Answer = (Reply, Result<Vec<Record>, AppendError>);
 impl Thread {
     fn run(mut self, receiver: &Receiver<Job>) {
         while let Ok(first) = receiver.recv() {
-            let batch: Vec<Job> = std::iter::once(first).chain(receiver.try_iter().take(BATCH_MAX - 1)).collect();
+            let batch: Vec<Job> =
+                std::iter::once(first).chain(receiver.try_iter().take(BATCH_MAX - 1)).collect();
             for (reply, result) in self.commit(batch) {
                 reply(result);
             }
@@ -220,7 +225,10 @@ impl Thread {
 
     /// Writes the batch in one transaction. An append that fails by its own fault is rolled back
     /// to its savepoint and leaves the others alone.
-    fn transact(&mut self, jobs: Vec<(Option<Target>, Vec<Row>, Vec<artifact::Prepared>)>) -> Result<Vec<Result<Vec<Record>, AppendError>>, rusqlite::Error> {
+    fn transact(
+        &mut self,
+        jobs: Vec<(Option<Target>, Vec<Row>, Vec<artifact::Prepared>)>,
+    ) -> Result<Vec<Result<Vec<Record>, AppendError>>, rusqlite::Error> {
         let mut transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let mut results = Vec::with_capacity(jobs.len());
         for (target, rows, artifacts) in jobs {
@@ -238,7 +246,8 @@ impl Thread {
             }
         }
         let written = results.iter().flatten();
-        let (appends, events) = written.fold((0, 0), |(appends, events), records| (appends + 1, events + records.len() as u64));
+        let (appends, events) =
+            written.fold((0, 0), |(appends, events), records| (appends + 1, events + records.len() as u64));
         if appends == 0 {
             return transaction.rollback().map(|()| results);
         }
@@ -272,9 +281,11 @@ fn write(
         records.push(Record { seq, at, event: row.event, leaf });
         seq += 1;
     }
-    savepoint
-        .prepare_cached("UPDATE run SET next_seq = ?2, chain = ?3 WHERE number = ?1")?
-        .execute((number, stored(seq), chain.as_bytes()))?;
+    savepoint.prepare_cached("UPDATE run SET next_seq = ?2, chain = ?3 WHERE number = ?1")?.execute((
+        number,
+        stored(seq),
+        chain.as_bytes(),
+    ))?;
     Ok(records)
 }
 

@@ -105,7 +105,8 @@ fn answer(
     loop {
         let state = load(journal, run)?;
         let (event, artifacts) = decide(&state)?;
-        let append = Append { run: run.clone(), expected: state.next_seq(), at, events: vec![event], artifacts };
+        let append =
+            Append { run: run.clone(), expected: state.next_seq(), at, events: vec![event], artifacts };
         match journal.append(append) {
             Err(AppendError::Sequence { .. }) if tries < TRIES_MAX => tries += 1,
             result => return Ok(result?),
@@ -138,13 +139,16 @@ fn open_approval<'a>(state: &'a State, digest: &Digest) -> Result<&'a ApprovalSt
             Err(Refusal::new(Code::ApprovalConsumed, format!("approval {id} was used before")).hint(show))
         }
         ApprovalAnswer::Rejected { by, .. } => {
-            Err(Refusal::new(Code::ApprovalRejected, format!("approval {id} was rejected by {by}")).hint(show))
+            Err(Refusal::new(Code::ApprovalRejected, format!("approval {id} was rejected by {by}"))
+                .hint(show))
         }
         ApprovalAnswer::Stale => {
             refuse_ended(state)?;
             let stale = state.steps().get(approval.step).and_then(|step| {
                 let mut tries = step.stale.iter();
-                tries.find(|(attempt, _)| *attempt == approval.binding.attempt).map(|(_, changed)| describe(changed))
+                tries
+                    .find(|(attempt, _)| *attempt == approval.binding.attempt)
+                    .map(|(_, changed)| describe(changed))
             });
             let why = stale.unwrap_or_else(|| "the step moved on".to_owned());
             Err(Refusal::new(Code::ApprovalStale, format!("approval {id} is stale: {why}"))

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use base::{Refusal, RunId, Timestamp};
 use journal::{
-    Append, BudgetRecord, Event, Journal, Mode, PackRecord, Payload, Record, RootRecord, RunCreated, StepRecord,
+    Append, BudgetRecord, Event, Journal, Mode, PackRecord, Payload, Record, RootRecord, RunCreated,
+    StepRecord,
 };
 use plan::{CheckedPlan, GateReason};
 use values::Value;
@@ -30,7 +31,12 @@ pub struct NewRun {
 ///
 /// # Errors
 /// If the journal cannot be written, or has a run of that id.
-pub fn create(journal: &Journal, plan: &CheckedPlan, new: NewRun, at: Timestamp) -> Result<Vec<Record>, Refusal> {
+pub fn create(
+    journal: &Journal,
+    plan: &CheckedPlan,
+    new: NewRun,
+    at: Timestamp,
+) -> Result<Vec<Record>, Refusal> {
     let inputs = new.inputs.iter().map(|(name, value)| (name.clone(), values::to_json(value))).collect();
     let (inputs, inputs_artifact) = Payload::new(serde_json::Value::Object(inputs));
     let created = RunCreated {

@@ -5,7 +5,10 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use base::{Attempt, Change, ChangeSet, Clock, Digest, Effect, Limits, OperationName, Probe, Refusal, RunId, StepPath, Usage};
+use base::{
+    Attempt, Change, ChangeSet, Clock, Digest, Effect, Limits, OperationName, Probe, Refusal, RunId,
+    StepPath, Usage,
+};
 use journal::{DeniedCall, HowApplied, Journal, Record, RootRecord};
 use values::{FunctionType, Value};
 

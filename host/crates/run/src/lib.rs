@@ -25,8 +25,8 @@ pub use answer::load;
 pub use create::{NewRun, create};
 pub use driver::{Report, drive};
 pub use host::{
-    ApplyError, ApproverInfo, Approvers, CallFuture, CallOutcome, CallReport, CallRequest, Effects, Host, Invoke,
-    NoObserver, Observer, OnDisk,
+    ApplyError, ApproverInfo, Approvers, CallFuture, CallOutcome, CallReport, CallRequest, Effects, Host,
+    Invoke, NoObserver, Observer, OnDisk,
 };
 pub use machine::State;
 pub use undo::{UndoReport, undo};

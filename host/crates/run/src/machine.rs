@@ -16,7 +16,8 @@ pub use fold::FoldError;
 pub use graph::Graph;
 pub(crate) use state::combined_input;
 pub use state::{
-    AppliedEffects, ApprovalAnswer, ApprovalState, End, ItemState, Phase, Spent, State, StepState, Undone, Yielded,
+    AppliedEffects, ApprovalAnswer, ApprovalState, End, ItemState, Phase, Spent, State, StepState, Undone,
+    Yielded,
 };
 
 /// Something that the driver is to do and then to record. Steps are numbered in the plan's order.
@@ -251,9 +252,8 @@ impl State {
     /// the first that can.
     fn effect_holder(&self, flight: &Flight) -> Option<usize> {
         let staged = || self.active().iter().copied().filter(|&step| self.graph().is_staged(step));
-        let begun = |&step: &usize| {
-            flight.has(step) || self.steps().get(step).is_some_and(StepState::has_begun)
-        };
+        let begun =
+            |&step: &usize| flight.has(step) || self.steps().get(step).is_some_and(StepState::has_begun);
         staged().find(begun).or_else(|| staged().next())
     }
 }

@@ -229,7 +229,12 @@ pub fn view(state: &State) -> Result<RunView, Refusal> {
         created_at: state.created_at(),
         changed_at: state.changed_at(),
         spent: state.spent(),
-        steps: state.steps().iter().enumerate().filter_map(|(number, step)| step_view(state, number, step)).collect(),
+        steps: state
+            .steps()
+            .iter()
+            .enumerate()
+            .filter_map(|(number, step)| step_view(state, number, step))
+            .collect(),
         approvals: approvals(state),
         artifacts: state.artifacts().into_iter().collect(),
         outputs,
@@ -305,7 +310,10 @@ fn next_actions(state: &State, status: RunStatus) -> Vec<NextAction> {
     for approval in state.approvals() {
         if approval.answer == ApprovalAnswer::Pending && status != RunStatus::Yielded {
             let (id, step) = (approval.digest.short(), &approval.binding.path.step);
-            actions.push(action(format!("see what step `{step}` would do"), format!("capstan approval show {id}")));
+            actions.push(action(
+                format!("see what step `{step}` would do"),
+                format!("capstan approval show {id}"),
+            ));
             actions.push(action(format!("let step `{step}` do it"), format!("capstan approve {id}")));
             actions.push(action(format!("refuse it to step `{step}`"), format!("capstan reject {id}")));
         }

@@ -1,8 +1,10 @@
 //! Stages writes, and tries to write where it may not.
 
+use std::collections::BTreeSet;
+
 use capstan_sdk::files::{self, Error, Reason};
 use exports::test::writer::raw::FileError;
-use exports::test::writer::{edit, raw, sneak};
+use exports::test::writer::{edit, probe, raw, sneak};
 
 capstan_sdk::pack!(Writer);
 
@@ -98,5 +100,46 @@ impl raw::Guest for Writer {
 
     fn remove(root: String, path: String) -> Result<(), FileError> {
         Ok(files::remove(&root, &path)?)
+    }
+}
+
+/// What a call found, or `!` and its error.
+fn answer<T>(result: Result<T, Error>, show: impl FnOnce(T) -> String) -> String {
+    match result {
+        Ok(found) => show(found),
+        Err(error) => format!("!{error}"),
+    }
+}
+
+fn read(root: &str, path: &str) -> String {
+    answer(files::read(root, path), |bytes| String::from_utf8_lossy(&bytes).into_owned())
+}
+
+impl probe::Guest for Writer {
+    fn look(root: String, paths: Vec<String>) -> Vec<probe::Looked> {
+        let look = |path: &String| probe::Looked {
+            listed: answer(files::list(&root, path), |found| found.join(" ")),
+            stat: answer(files::stat(&root, path), |found| found.size.to_string()),
+            read: read(&root, path),
+        };
+        paths.iter().map(look).collect()
+    }
+
+    fn look_again(root: String, path: String, times: u32) -> Vec<String> {
+        let mut answers = BTreeSet::new();
+        for _ in 0..times {
+            answers.insert(answer(files::list(&root, &path), |found| found.join(" ")));
+            answers.insert(answer(files::stat(&root, &path), |found| found.size.to_string()));
+            answers.insert(read(&root, &path));
+        }
+        answers.into_iter().collect()
+    }
+
+    fn touch(root: String, paths: Vec<String>, text: String) -> Vec<probe::Touched> {
+        let touch = |path: &String| probe::Touched {
+            removed: answer(files::remove(&root, path), |()| "removed".to_owned()),
+            written: answer(files::write(&root, path, &text), |()| "written".to_owned()),
+        };
+        paths.iter().map(touch).collect()
     }
 }

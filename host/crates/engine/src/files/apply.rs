@@ -74,7 +74,7 @@ impl AppliedHow {
     }
 }
 
-/// A change was not applied. The target holds what it held.
+/// A change was not applied.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ApplyError {
     /// The target is not as it was when the change was staged.
@@ -124,8 +124,9 @@ pub enum OnDisk {
 /// and no other: a repetition after a crash brings the same key.
 ///
 /// # Errors
-/// If the target is not as the change expects, and if anything fails on the way. Then the target
-/// is as it was.
+/// If the target is not as the change expects, and if anything fails on the way. The target is then
+/// as it was; where even that could not be done, as on a failing disk, a repetition with the same key
+/// settles it.
 pub fn apply(
     roots: &Roots,
     change: &Change,
@@ -340,7 +341,7 @@ impl<'a> Target<'a> {
             There::Nothing => self.swap_in_new(),
             _ => self.swap_in_replacement(),
         });
-        if let Err(ApplyError::Conflict { .. } | ApplyError::Io { .. }) = &swapped {
+        if swapped.is_err() {
             // Not swapped, or swapped back: what is left under the temporary name is ours.
             if self.there(&self.new)?.digest() == self.change.post {
                 self.unlink(&self.new)?;

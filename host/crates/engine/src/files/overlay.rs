@@ -193,3 +193,6 @@ impl Overlay {
         (ChangeSet::new(changes), blobs)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -123,13 +123,16 @@ fn a_wait_takes_real_time_and_moves_virtual_time() {
 
 #[test]
 fn a_wait_beyond_the_deadline_ends_the_call() {
-    let sleep = |ms| {
+    let sleep = |ms, wall_ms| {
         let mut sleep = call("sleep", vec![number(ms)], Some(Type::U32));
-        sleep.limits = Limits { wall_ms: 2_000, ..Limits::DEFAULT };
+        sleep.limits = Limits { wall_ms, ..Limits::DEFAULT };
         guest().invoke(sleep)
     };
-    assert_eq!(returned(&sleep(1_800)), &Value::U32(1_800));
-    let over = sleep(2_200);
+    assert_eq!(returned(&sleep(1_800, 2_000)), &Value::U32(1_800));
+    let hour = sleep(3_600_000, 100);
+    assert_trap(&hour, Trap::Deadline);
+    assert!(hour.usage.wall_us < 60_000_000, "it waits for the deadline, not for the hour");
+    let over = sleep(2_200, 2_000);
     assert_trap(&over, Trap::Deadline);
     assert!((2_000_000..3_000_000).contains(&over.usage.wall_us), "{}", over.usage.wall_us);
     assert_next_call_works();

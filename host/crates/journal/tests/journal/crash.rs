@@ -70,7 +70,11 @@ fn what_was_answered_survives_a_kill_at_every_label() {
             let answered = said.lines().filter(|line| line.contains("durable")).count() as u64;
             assert_eq!(answered, after - 1);
             check(home.path(), answered, *label == "journal:after-commit");
-            let rest = again("crash::child_appends_until_it_dies", home.path(), &[("JOURNAL_LABEL", ""), ("JOURNAL_AFTER", "0")]);
+            let rest = again(
+                "crash::child_appends_until_it_dies",
+                home.path(),
+                &[("JOURNAL_LABEL", ""), ("JOURNAL_AFTER", "0")],
+            );
             assert!(rest.status.success(), "{}", String::from_utf8_lossy(&rest.stderr));
             check(home.path(), APPENDS, false);
         }

@@ -24,7 +24,9 @@ fn meddled(meddling: &str) -> (tempfile::TempDir, Journal) {
 fn every_kind_of_damage_is_found_and_the_row_named() {
     let first = "(SELECT number FROM run WHERE id LIKE '0101%')";
     let second = "(SELECT number FROM run WHERE id LIKE '0202%')";
-    let row = |column: &str, value: &str| format!("UPDATE event SET {column} = {value} WHERE run = {first} AND seq = 2");
+    let row = |column: &str, value: &str| {
+        format!("UPDATE event SET {column} = {value} WHERE run = {first} AND seq = 2")
+    };
     let cases = [
         ("an edited body", row("body", "CAST(replace(CAST(body AS TEXT), 'two', 'six') AS BLOB)"), 2),
         ("an edited time", row("at", "at + 1"), 2),
@@ -79,8 +81,9 @@ fn every_kind_of_damage_is_found_and_the_row_named() {
 
 #[test]
 fn damage_before_the_first_row_that_is_asked_for_is_found_too() {
-    let (_home, journal) =
-        meddled("UPDATE event SET chain = zeroblob(32) WHERE run = (SELECT number FROM run WHERE id LIKE '0101%') AND seq = 1");
+    let (_home, journal) = meddled(
+        "UPDATE event SET chain = zeroblob(32) WHERE run = (SELECT number FROM run WHERE id LIKE '0101%') AND seq = 1",
+    );
     assert!(journal.events_from(&run(1), 2).is_err());
     let (_home, journal) = meddled("");
     assert_eq!(journal.events_from(&run(1), 2).unwrap().len(), 2);

@@ -1,15 +1,26 @@
 //! The journal on real SQLite files: order, durability, damage, races, crashes.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "the tests meddle with the journal as files, and run themselves as processes that die"
+)]
+
+// `cfg(test)` tells clippy that helpers without `#[test]` are tests too.
+#[cfg(test)]
 mod crash;
+#[cfg(test)]
 mod damage;
+#[cfg(test)]
+mod format;
+#[cfg(test)]
 mod support;
 
 use std::sync::{Arc, Barrier};
 
 use base::{Code, Digest, NoProbe, Refusal, Timestamp};
 use journal::{
-    ARTIFACT_ROW_BYTES_MAX, AppendError, ArtifactError, ClaimError, Event, FindError, INLINE_BYTES_MAX, Journal,
-    OpenError, Payload, ReadError,
+    ARTIFACT_ROW_BYTES_MAX, AppendError, ArtifactError, ClaimError, Event, FindError, INLINE_BYTES_MAX,
+    Journal, OpenError, Payload, ReadError,
 };
 use support::{append, cancelled, consumed, created, digest, note, open, requested, run};
 
@@ -176,7 +187,9 @@ fn floats_come_back_bit_for_bit() {
     // Numbers that a reader which rounds twice gets wrong by one unit in the last place.
     let numbers = [0.1 + 0.2, 2.638_344_616_030_823e-256, 5e-324, 1.797_693_134_862_315_7e308];
     let outputs = Payload::Inline(serde_json::json!(numbers));
-    journal.append(append(&run(1), 0, vec![created(), Event::RunCompleted { outputs: outputs.clone() }])).unwrap();
+    journal
+        .append(append(&run(1), 0, vec![created(), Event::RunCompleted { outputs: outputs.clone() }]))
+        .unwrap();
     assert_eq!(journal.events(&run(1)).unwrap()[1].event, Event::RunCompleted { outputs });
 }
 
@@ -210,7 +223,8 @@ fn approvals_are_found_across_runs_until_they_are_answered() {
     let (second, second_digest) = requested(2);
     journal.append(append(&run(1), 0, vec![created(), first])).unwrap();
     journal.append(append(&run(2), 0, vec![created(), second])).unwrap();
-    let open_digests = || journal.open_approvals().unwrap().into_iter().map(|entry| entry.digest).collect::<Vec<_>>();
+    let open_digests =
+        || journal.open_approvals().unwrap().into_iter().map(|entry| entry.digest).collect::<Vec<_>>();
     assert_eq!(open_digests(), [second_digest, first_digest]);
     let found = journal.find_approval(&first_digest.short()).unwrap();
     assert_eq!((found.run, found.digest), (run(1), first_digest));
@@ -218,7 +232,11 @@ fn approvals_are_found_across_runs_until_they_are_answered() {
     let consumed = Event::ApprovalConsumed { digest: first_digest };
     journal.append(append(&run(1), 2, vec![consumed])).unwrap();
     assert_eq!(open_digests(), [second_digest]);
-    assert_eq!(journal.find_approval(&first_digest.hex()).unwrap().run, run(1), "answered ones are found too");
+    assert_eq!(
+        journal.find_approval(&first_digest.hex()).unwrap().run,
+        run(1),
+        "answered ones are found too"
+    );
     let none = Refusal::from(journal.find_approval("00000000").unwrap_err());
     assert_eq!(none.code, Code::ApprovalUnknown);
 }
@@ -247,7 +265,10 @@ fn a_lost_owner_cannot_append_any_more() {
     here.append(append(&run(1), 0, vec![created()])).unwrap();
     let stale_next = here.claim(&run(1), Timestamp(5)).unwrap().records.len() as u64;
     let owner = there.claim(&run(1), Timestamp(6)).unwrap();
-    assert!(matches!(here.append(append(&run(1), stale_next, vec![note("x")])), Err(AppendError::Sequence { .. })));
+    assert!(matches!(
+        here.append(append(&run(1), stale_next, vec![note("x")])),
+        Err(AppendError::Sequence { .. })
+    ));
     there.append(append(&run(1), owner.records.len() as u64, vec![note("y")])).unwrap();
 }
 
@@ -303,3 +324,4 @@ fn the_file_is_for_its_owner_only() {
         assert_eq!(mode & 0o777, 0o600, "{name}");
     }
 }
+#[cfg(test)] mod zz_bench;

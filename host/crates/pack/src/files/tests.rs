@@ -153,6 +153,13 @@ fn sizes_are_bounded_on_both_sides() {
             None => fs::remove_file(path.join(name)).unwrap(),
         }
     }
+    // Bytes in memory have the same bounds as bytes on disk, and reading stops at them.
+    let large = BTreeMap::from([(README.to_owned(), vec![b'x'; (1 << 20) + 1])]);
+    assert_eq!(PackFiles::from_map(large).unwrap_err().code, Code::FileSize);
+    let readme = || fs::File::open(path.join(README)).unwrap();
+    let length = readme().metadata().unwrap().len();
+    assert!(read_bounded(readme(), length).unwrap().is_some());
+    assert!(read_bounded(readme(), length - 1).unwrap().is_none());
     // A sparse file: what its size says, not what it costs.
     fs::File::create(path.join(COMPONENT)).unwrap().set_len((64 << 20) + 1).unwrap();
     assert_eq!(code(&path), Code::FileSize);

@@ -283,6 +283,37 @@ fn two_installations_at_once_are_one_after_the_other() {
 }
 
 #[test]
+fn nobody_reads_while_the_store_changes() {
+    let home = tempfile::tempdir().unwrap();
+    let store = store(&home);
+    store.install(&pack("one", 1), NOW).unwrap();
+    let (loaded, news) = std::sync::mpsc::channel();
+    std::thread::scope(|scope| {
+        let change = disk::lock_exclusive(&store.lock).unwrap();
+        scope.spawn(|| loaded.send(store.load(&id(), &trusted()).is_ok()).unwrap());
+        // Nothing can come, however long one waits; a load that did not wait takes a tenth of this.
+        let early = news.recv_timeout(std::time::Duration::from_millis(500));
+        assert_eq!(early, Err(std::sync::mpsc::RecvTimeoutError::Timeout));
+        drop(change);
+        assert_eq!(news.recv(), Ok(true));
+    });
+}
+
+#[test]
+fn a_receipt_is_replaced_whole() {
+    let home = tempfile::tempdir().unwrap();
+    let store = store(&home);
+    store.install(&pack("one", 1), NOW).unwrap();
+    let path = home.path().join("packs/acme/notes/receipt.json");
+    let before = fs::read(&path).unwrap();
+    let open = fs::File::open(&path).unwrap();
+    store.install(&pack("two", 2), NOW).unwrap();
+    assert_ne!(fs::read(&path).unwrap(), before);
+    // Whoever reads the old one at that moment reads all of it: nothing was written into it.
+    assert_eq!(crate::files::read_bounded(open, 1 << 20).unwrap(), Some(before));
+}
+
+#[test]
 fn where_nothing_can_be_written_the_error_is_clear() {
     let home = tempfile::tempdir().unwrap();
     let pack = pack("one", 1);

@@ -187,6 +187,9 @@ fn a_lying_statement_is_refused_by_what_it_lies_about() {
     for (what, expected, change) in cases {
         assert_eq!(code(seal_changed(change)), expected, "{what}");
     }
+    let lowered = seal_changed(|json| json["predicate"]["operations"]["notes.draft"] = json!("pure"));
+    let refusal = verify(lowered, &trust("acme", &key(1))).unwrap_err();
+    assert!(refusal.message.contains("`operations`"), "{refusal}");
 }
 
 #[test]

@@ -176,7 +176,9 @@ pub(super) fn consume(command: Command, check: &Check, approval: &Digest) -> Wor
         let Some(pre) = change.pre else { continue };
         match check.host.effects.pre_image(change) {
             Ok(bytes) if Digest::of(&bytes) == pre => pre_images.push(bytes),
-            Ok(_) | Err(_) => return Ok(Work::new(command, check.stale(vec![changed_meanwhile(change)], false))),
+            Ok(_) | Err(_) => {
+                return Ok(Work::new(command, check.stale(vec![changed_meanwhile(change)], false)));
+            }
         }
     }
     let mut work = Work::new(
@@ -270,6 +272,8 @@ fn conflict(change: &Change, found: Option<Digest>, message: String) -> Conflict
 }
 
 fn in_words(conflicts: &[Conflict]) -> String {
-    let each = conflicts.iter().map(|conflict| format!("`{}:{}`: {}", conflict.root, conflict.path, conflict.message));
+    let each = conflicts
+        .iter()
+        .map(|conflict| format!("`{}:{}`: {}", conflict.root, conflict.path, conflict.message));
     each.collect::<Vec<_>>().join("; ")
 }

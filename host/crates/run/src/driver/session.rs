@@ -1,6 +1,6 @@
 //! One process's work on one run.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use base::{Refusal, StepId, StepPath};
@@ -22,12 +22,6 @@ const OUTBOX_MAX: usize = 256;
 /// What a task ends with.
 pub(super) type Worked = Result<Work, Refusal>;
 
-struct Task {
-    command: Command,
-    /// Only calls are given up when the run is stopped; effects are seen through.
-    abort: Option<AbortHandle>,
-}
-
 pub(super) struct Session<'a> {
     pub(super) host: &'a Host,
     pub(super) plan: &'a Arc<CheckedPlan>,
@@ -36,7 +30,9 @@ pub(super) struct Session<'a> {
     flight: Flight,
     outbox: Vec<Work>,
     tasks: JoinSet<Worked>,
-    running: HashMap<Id, Task>,
+    running: HashMap<Id, Command>,
+    /// Only calls are given up when the run is stopped; effects are seen through.
+    calls: BTreeMap<Command, AbortHandle>,
     commit: Option<Commit>,
     stopping: bool,
 }
@@ -52,6 +48,7 @@ impl<'a> Session<'a> {
             outbox: Vec::new(),
             tasks: JoinSet::new(),
             running: HashMap::new(),
+            calls: BTreeMap::new(),
             commit: None,
             stopping: false,
         }
@@ -108,10 +105,8 @@ impl<'a> Session<'a> {
 
     fn stop(&mut self) {
         if !std::mem::replace(&mut self.stopping, true) {
-            for task in self.running.values() {
-                if let Some(abort) = &task.abort {
-                    abort.abort();
-                }
+            for call in self.calls.values() {
+                call.abort();
             }
         }
     }
@@ -137,8 +132,11 @@ impl<'a> Session<'a> {
             Command::Call { step, item, attempt } => match work::prepare(self, step, item, attempt, now)? {
                 Ok(call) => {
                     let future = self.host.invoke.invoke(call.request.clone());
-                    let abort = self.tasks.spawn(async move { Ok(work::recorded_call(command, &call, future.await)) });
-                    self.running.insert(abort.id(), Task { command, abort: Some(abort) });
+                    let abort = self
+                        .tasks
+                        .spawn(async move { Ok(work::recorded_call(command, &call, future.await)) });
+                    self.running.insert(abort.id(), command);
+                    self.calls.insert(command, abort);
                 }
                 Err(event) => {
                     self.flight.returned(&command);
@@ -172,7 +170,7 @@ impl<'a> Session<'a> {
 
     fn spawn_blocking(&mut self, command: Command, job: impl FnOnce() -> Worked + Send + 'static) {
         let handle = self.tasks.spawn_blocking(job);
-        self.running.insert(handle.id(), Task { command, abort: None });
+        self.running.insert(handle.id(), command);
     }
 
     fn joined(&mut self, joined: Result<(Id, Worked), JoinError>) -> Result<(), Refusal> {
@@ -180,18 +178,22 @@ impl<'a> Session<'a> {
             Ok((id, _)) => *id,
             Err(error) => error.id(),
         };
-        let Some(task) = self.running.remove(&id) else { return Ok(()) };
-        self.flight.returned(&task.command);
+        let Some(command) = self.running.remove(&id) else { return Ok(()) };
+        self.calls.remove(&command);
+        self.flight.returned(&command);
         match joined {
             Ok((_, worked)) => self.outbox.push(work::refuse_overlap(&self.state, worked?)),
             Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
-            Err(_given_up) => self.flight.end(&task.command),
+            Err(_given_up) => self.flight.end(&command),
         }
         Ok(())
     }
 
     /// Moves on by what an append came to.
-    fn recorded(&mut self, result: (Commit, Result<Vec<journal::Record>, journal::AppendError>)) -> Result<(), Refusal> {
+    fn recorded(
+        &mut self,
+        result: (Commit, Result<Vec<journal::Record>, journal::AppendError>),
+    ) -> Result<(), Refusal> {
         let (commit, result) = result;
         match result {
             Ok(records) => {
@@ -232,7 +234,10 @@ impl<'a> Session<'a> {
     pub(super) fn step(&self, number: usize) -> Result<&'a CheckedStep, Refusal> {
         let id = self.state.graph().step(number).map(|step| &step.id);
         id.and_then(|id| self.plan.step(id)).ok_or_else(|| {
-            Refusal::new(base::Code::RunStale, "the plan does not have the steps that the run was started with")
+            Refusal::new(
+                base::Code::RunStale,
+                "the plan does not have the steps that the run was started with",
+            )
         })
     }
 

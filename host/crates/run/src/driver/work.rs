@@ -109,7 +109,9 @@ impl Session<'_> {
         Ok(match (step.for_each.is_some(), ty) {
             (false, _) => values.pop(),
             // A list of bytes has a value of its own.
-            (true, Type::List(item)) if **item == Type::U8 => Some(Value::Bytes(values.iter().filter_map(byte).collect())),
+            (true, Type::List(item)) if **item == Type::U8 => {
+                Some(Value::Bytes(values.iter().filter_map(byte).collect()))
+            }
             (true, _) => Some(Value::List(values)),
         })
     }
@@ -269,7 +271,8 @@ pub(super) fn recorded_call(command: Command, call: &Call, report: CallReport) -
         artifacts.push(log.into_bytes());
         digest
     });
-    let question = policy::Question { effect: *effect, plan_gate: call.is_gated, changes: changes.changes().len() };
+    let question =
+        policy::Question { effect: *effect, plan_gate: call.is_gated, changes: changes.changes().len() };
     let verdict = policy::decide(&question);
     let failure = match &outcome {
         CallOutcome::Returned(_) if verdict.decision == Decision::Deny => {
@@ -332,9 +335,12 @@ fn plan_failure(code: Code, message: String) -> Failure {
 fn call_failure(outcome: &CallOutcome) -> Failure {
     let failure = |class, code: Code, message, trap| Failure { class, code: code.to_string(), message, trap };
     match outcome {
-        CallOutcome::Returned(_) => failure(FailureClass::Host, Code::CallFailed, "it returned".to_owned(), None),
+        CallOutcome::Returned(_) => {
+            failure(FailureClass::Host, Code::CallFailed, "it returned".to_owned(), None)
+        }
         CallOutcome::Failed(value) => {
-            let message = value.as_ref().map_or_else(|| "it failed without saying why".to_owned(), guest_message);
+            let message =
+                value.as_ref().map_or_else(|| "it failed without saying why".to_owned(), guest_message);
             failure(FailureClass::Guest, Code::CallFailed, message, None)
         }
         CallOutcome::Denied(DeniedCall { capability, what, reason, .. }) => {
@@ -425,7 +431,9 @@ pub(super) fn fail(state: &State, failure: RunFailure, command: Command) -> Work
                 Some((Some(item), failure)) => {
                     (failure.code.clone(), format!("step `{id}[{item}]` failed: {}", failure.message))
                 }
-                Some((None, failure)) => (failure.code.clone(), format!("step `{id}` failed: {}", failure.message)),
+                Some((None, failure)) => {
+                    (failure.code.clone(), format!("step `{id}` failed: {}", failure.message))
+                }
                 None => (Code::CallFailed.to_string(), format!("step `{id}` failed")),
             }
         }

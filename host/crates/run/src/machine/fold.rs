@@ -4,9 +4,11 @@
 use base::{Attempt, ChangeSet, Digest, StepId, StepPath, Timestamp};
 use journal::{CallRecord, Conflict, Event, Failure, FailureClass, Receipt, Record, RunCreated};
 
-use super::graph::ITEMS_MAX;
-use super::state::{AppliedEffects, ApprovalAnswer, ApprovalState, End, ItemState, Phase, State, StepState, Undone, Yielded};
 use super::Graph;
+use super::graph::ITEMS_MAX;
+use super::state::{
+    AppliedEffects, ApprovalAnswer, ApprovalState, End, ItemState, Phase, State, StepState, Undone, Yielded,
+};
 
 /// An event that cannot follow the ones before it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -28,7 +30,10 @@ impl State {
     ///
     /// # Errors
     /// If one of them cannot follow the ones before it.
-    pub fn fold<'a>(run: base::RunId, records: impl IntoIterator<Item = &'a Record>) -> Result<Self, FoldError> {
+    pub fn fold<'a>(
+        run: base::RunId,
+        records: impl IntoIterator<Item = &'a Record>,
+    ) -> Result<Self, FoldError> {
         let mut state = Self::new(run);
         for record in records {
             state.apply(record)?;
@@ -75,7 +80,9 @@ impl State {
                 self.spent.fuel = self.spent.fuel.saturating_add(usage.fuel);
                 self.fail_item(path, *attempt, failure)
             }
-            Event::EffectsStaged { path, attempt, call, changes } => self.stage(path, *attempt, call, changes),
+            Event::EffectsStaged { path, attempt, call, changes } => {
+                self.stage(path, *attempt, call, changes)
+            }
             Event::ApprovalRequested { .. }
             | Event::ApprovalGranted { .. }
             | Event::ApprovalRejected { .. }
@@ -220,7 +227,8 @@ impl State {
             return Err("the item has its result already");
         }
         let slot = usize::try_from(item).ok().and_then(|item| step.items.get_mut(item));
-        *slot.ok_or("there is no such item")? = Some(ItemState { call: call.clone(), changes: changes.clone() });
+        *slot.ok_or("there is no such item")? =
+            Some(ItemState { call: call.clone(), changes: changes.clone() });
         let is_last = step.todo.is_empty() && step.phase == Phase::Active;
         self.spent.calls += 1;
         self.spent.fuel = self.spent.fuel.saturating_add(call.usage.fuel);
@@ -265,7 +273,9 @@ impl State {
                 if step.phase != Phase::Staged {
                     return Err("the step has nothing to approve");
                 }
-                if step.changes().digest() != binding.effects || step.input_digest(is_fan_out) != binding.input {
+                if step.changes().digest() != binding.effects
+                    || step.input_digest(is_fan_out) != binding.input
+                {
                     return Err("the approval is not for what the step staged");
                 }
                 step.phase = Phase::Requested;
@@ -355,7 +365,13 @@ impl State {
         self.settle_completed(number)
     }
 
-    fn conflict(&mut self, id: &StepId, attempt: Attempt, receipt: &[Receipt], conflicts: &[Conflict]) -> Fold {
+    fn conflict(
+        &mut self,
+        id: &StepId,
+        attempt: Attempt,
+        receipt: &[Receipt],
+        conflicts: &[Conflict],
+    ) -> Fold {
         let number = self.at_attempt(id, attempt)?;
         let step = self.step_mut(number)?;
         if step.phase != Phase::Intended {
@@ -376,7 +392,13 @@ impl State {
         self.applied.retain(|effects| effects.step != *id || effects.attempt != attempt);
         if !changes.is_empty() {
             let receipt = receipt.to_vec();
-            self.applied.push(AppliedEffects { step: id.clone(), attempt, changes, receipt, undone: Undone::No });
+            self.applied.push(AppliedEffects {
+                step: id.clone(),
+                attempt,
+                changes,
+                receipt,
+                undone: Undone::No,
+            });
         }
     }
 
@@ -472,7 +494,11 @@ impl State {
 
     fn at_attempt(&mut self, id: &StepId, attempt: Attempt) -> Result<usize, &'static str> {
         let number = self.number(id)?;
-        if self.step_mut(number)?.attempt == attempt { Ok(number) } else { Err("that is not the present try") }
+        if self.step_mut(number)?.attempt == attempt {
+            Ok(number)
+        } else {
+            Err("that is not the present try")
+        }
     }
 
     /// The item of the path; the only one of a step without `for-each`.

@@ -446,12 +446,16 @@ impl State {
             found.extend(created.inputs.artifact().map(|digest| (digest, "inputs")));
         }
         for item in self.steps.iter().flat_map(|step| step.items.iter().flatten()) {
-            found.extend(item.call.output.as_ref().and_then(Payload::artifact).map(|digest| (digest, "output")));
+            found.extend(
+                item.call.output.as_ref().and_then(Payload::artifact).map(|digest| (digest, "output")),
+            );
             found.extend(item.call.log.map(|digest| (digest, "log")));
             found.extend(item.changes.changes().iter().filter_map(|change| Some((change.post?, "staged"))));
         }
         for effects in &self.applied {
-            found.extend(effects.changes.changes().iter().filter_map(|change| Some((change.pre?, "pre-image"))));
+            found.extend(
+                effects.changes.changes().iter().filter_map(|change| Some((change.pre?, "pre-image"))),
+            );
         }
         if let Some(End::Completed(outputs)) = &self.end {
             found.extend(outputs.artifact().map(|digest| (digest, "outputs")));

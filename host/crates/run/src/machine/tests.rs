@@ -3,10 +3,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use base::{Attempt, Change, ChangeKind, ChangeSet, Digest, Effect, RunId, StepId, StepPath, Timestamp, Usage};
+use base::{
+    Attempt, Change, ChangeKind, ChangeSet, Digest, Effect, RunId, StepId, StepPath, Timestamp, Usage,
+};
 use journal::{
-    ApprovalBinding, BudgetRecord, CallRecord, Conflict, Event, Failure, FailureClass, HowApplied, Mode, Payload,
-    Receipt, Record, RunCreated, StaleCause, Staleness, StepRecord,
+    ApprovalBinding, BudgetRecord, CallRecord, Conflict, Event, Failure, FailureClass, HowApplied, Mode,
+    Payload, Receipt, Record, RunCreated, StaleCause, Staleness, StepRecord,
 };
 use proptest::prelude::*;
 
@@ -102,7 +104,14 @@ fn failure() -> Failure {
 }
 
 fn failed(path: StepPath, attempt: Attempt) -> Event {
-    Event::StepFailed { path, attempt, failure: failure(), usage: Usage::default(), denied: Vec::new(), log: None }
+    Event::StepFailed {
+        path,
+        attempt,
+        failure: failure(),
+        usage: Usage::default(),
+        denied: Vec::new(),
+        log: None,
+    }
 }
 
 fn completed(step: usize, item: Option<u32>) -> Event {
@@ -110,7 +119,12 @@ fn completed(step: usize, item: Option<u32>) -> Event {
 }
 
 fn staged(step: usize, item: Option<u32>, attempt: Attempt) -> Event {
-    Event::EffectsStaged { path: path(step, item), attempt, call: call(step, item), changes: changes(step, item) }
+    Event::EffectsStaged {
+        path: path(step, item),
+        attempt,
+        call: call(step, item),
+        changes: changes(step, item),
+    }
 }
 
 fn binding(state: &State, step: usize) -> ApprovalBinding {
@@ -139,7 +153,11 @@ fn granted(digest: Digest) -> Event {
 }
 
 fn applied(state: &State, step: usize) -> Event {
-    let line = |change: &Change| Receipt { root: change.root.clone(), path: change.path.clone(), how: HowApplied::Created };
+    let line = |change: &Change| Receipt {
+        root: change.root.clone(),
+        path: change.path.clone(),
+        how: HowApplied::Created,
+    };
     Event::EffectsApplied {
         step: id(step),
         attempt: state.steps()[step].attempt,
@@ -187,8 +205,7 @@ impl Log {
 
 #[test]
 fn a_plan_unfolds_command_by_command() {
-    let steps =
-        [made(&[], false), fan_out(made(&[0], false), 2, 3), made(&[1], true), made(&[0], false)];
+    let steps = [made(&[], false), fan_out(made(&[0], false), 2, 3), made(&[1], true), made(&[0], false)];
     let mut log = Log::new(&steps, NO_BUDGET);
     let attempt = Attempt::FIRST;
     let call_of = |step, item| Command::Call { step, item, attempt };
@@ -263,8 +280,14 @@ fn events_that_cannot_follow_are_refused() {
     assert!(log.refuses(completed(0, Some(0))).is_some(), "an item of a step without items");
     assert!(log.refuses(staged(0, None, attempt)).is_some(), "effects of a read");
     assert!(log.refuses(staged(1, None, attempt)).is_some(), "a step before what it needs");
-    assert!(log.refuses(Event::FanOutExpanded { step: id(2), items: u32::MAX }).is_some(), "a list without bound");
-    assert!(log.refuses(Event::FanOutExpanded { step: id(0), items: 1 }).is_some(), "a list of a single call");
+    assert!(
+        log.refuses(Event::FanOutExpanded { step: id(2), items: u32::MAX }).is_some(),
+        "a list without bound"
+    );
+    assert!(
+        log.refuses(Event::FanOutExpanded { step: id(0), items: 1 }).is_some(),
+        "a list of a single call"
+    );
     assert!(log.refuses(Event::RunCompleted { outputs: Payload::Inline(serde_json::json!({})) }).is_some());
     assert!(log.refuses(Event::UndoIntended { step: id(1), attempt }).is_some());
     assert_eq!(log.refuses(completed(0, None)), None);
@@ -310,7 +333,10 @@ fn events_that_cannot_follow_are_refused() {
     assert!(log.refuses(applied(&log.state, 1)).is_some(), "effects without their intent");
     log.add(intended());
     assert!(log.refuses(intended()).is_some());
-    assert!(log.refuses(Event::RunCancelled { by: "me".into(), reason: None }).is_some(), "an end within effects");
+    assert!(
+        log.refuses(Event::RunCancelled { by: "me".into(), reason: None }).is_some(),
+        "an end within effects"
+    );
     log.add(applied(&log.state, 1));
     log.add(Event::RunCancelled { by: "me".into(), reason: None });
     assert!(log.refuses(completed(0, None)).is_some(), "anything after the end");
@@ -461,7 +487,13 @@ fn person(log: &mut Log) {
 }
 
 /// Does what the command says, and says what the driver would record.
-fn carry_out(log: &Log, steps: &[Made], world: &mut World, command: Command, choices: &mut Choices<'_>) -> Vec<Event> {
+fn carry_out(
+    log: &Log,
+    steps: &[Made],
+    world: &mut World,
+    command: Command,
+    choices: &mut Choices<'_>,
+) -> Vec<Event> {
     let state = &log.state;
     match command {
         Command::Expand { step } => vec![Event::FanOutExpanded { step: id(step), items: steps[step].items }],
@@ -478,7 +510,10 @@ fn carry_out(log: &Log, steps: &[Made], world: &mut World, command: Command, cho
             vec![Event::EffectsStale { step: id(step), attempt, changed }]
         }
         Command::Consume { step, attempt, approval } => {
-            vec![Event::ApprovalConsumed { digest: approval }, Event::EffectsIntended { step: id(step), attempt }]
+            vec![
+                Event::ApprovalConsumed { digest: approval },
+                Event::EffectsIntended { step: id(step), attempt },
+            ]
         }
         Command::Apply { step, attempt } => {
             let consumed = log.records.iter().any(|record| {
@@ -492,8 +527,13 @@ fn carry_out(log: &Log, steps: &[Made], world: &mut World, command: Command, cho
                     found: None,
                     message: "in the way".into(),
                 }];
-                let conflicted = Event::EffectsConflicted { step: id(step), attempt, receipt: Vec::new(), conflicts };
-                let yielded = Event::RunYielded { code: "E-X".into(), message: "in the way".into(), step: Some(id(step)) };
+                let conflicted =
+                    Event::EffectsConflicted { step: id(step), attempt, receipt: Vec::new(), conflicts };
+                let yielded = Event::RunYielded {
+                    code: "E-X".into(),
+                    message: "in the way".into(),
+                    step: Some(id(step)),
+                };
                 return vec![conflicted, yielded];
             }
             *world.on_disk.entry(step).or_default() += u32::from(!world.on_disk.contains_key(&step));

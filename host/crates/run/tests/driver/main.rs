@@ -1,7 +1,11 @@
 //! Runs driven over a real journal, in a world that is kept in memory.
 
+// `cfg(test)` tells clippy that helpers without `#[test]` are tests too.
+#[cfg(test)]
 mod crash;
+#[cfg(test)]
 mod stale;
+#[cfg(test)]
 mod world;
 
 use std::sync::Arc;
@@ -11,7 +15,9 @@ use journal::{FailureClass, Payload};
 use run::machine::{End, Phase};
 use run::{RunStatus, StepStatus};
 use tokio::sync::watch;
-use world::{Stage, World, codemap, expiring, for_each, gated, input, item, of_step, pending, plan, step, text};
+use world::{
+    Stage, World, codemap, expiring, for_each, gated, input, item, of_step, pending, plan, step, text,
+};
 
 fn codemap_stage() -> Stage {
     let world = World::new();
@@ -44,7 +50,8 @@ async fn a_run_stops_before_its_effect_and_applies_it_once_approved() {
     assert_eq!(report.state.end(), Some(&End::Completed(Payload::Inline(outputs))));
     assert_eq!(stage.world.calls_of("tree.write"), 1, "the guest did not run again");
     let kinds = stage.kinds();
-    let tail = ["approval_granted", "run_claimed", "approval_consumed", "effects_intended", "effects_applied"];
+    let tail =
+        ["approval_granted", "run_claimed", "approval_consumed", "effects_intended", "effects_applied"];
     assert_eq!(kinds[kinds.len() - 6..kinds.len() - 1], tail);
 }
 
@@ -152,7 +159,10 @@ async fn a_failure_skips_what_depends_on_it_and_nothing_else() {
     let phases: Vec<_> = report.state.steps().iter().map(|step| step.phase).collect();
     assert_eq!(phases, [Phase::Failed, Phase::Skipped, Phase::Skipped, Phase::Completed, Phase::Failed]);
     let failures: Vec<_> = report.state.steps().iter().filter_map(|step| step.failure.clone()).collect();
-    assert_eq!((failures[0].1.class, failures[0].1.message.as_str()), (FailureClass::Guest, "\"it would not\""));
+    assert_eq!(
+        (failures[0].1.class, failures[0].1.message.as_str()),
+        (FailureClass::Guest, "\"it would not\"")
+    );
     assert_eq!((failures[1].1.class, failures[1].1.trap.as_deref()), (FailureClass::Trapped, Some("fuel")));
     let Some(End::Failed { code, message }) = report.state.end() else { panic!() };
     assert_eq!(code, "E-CALL-FAILED");
@@ -165,7 +175,8 @@ async fn a_rejected_step_fails_the_run_and_changes_nothing() {
     stage.drive().await;
     let digest = stage.pending();
     let journal = &stage.host.journal;
-    let reject = || run::answer::reject(journal, &stage.run, &digest, "somebody", Some("no"), base::Timestamp(9));
+    let reject =
+        || run::answer::reject(journal, &stage.run, &digest, "somebody", Some("no"), base::Timestamp(9));
     reject().unwrap();
     assert_eq!(reject().unwrap_err().code, Code::ApprovalRejected);
     let report = stage.drive().await;
@@ -180,7 +191,8 @@ async fn a_run_is_cancelled_once_and_not_while_somebody_works_on_it() {
     let stage = codemap_stage();
     stage.drive().await;
     let digest = stage.pending();
-    let cancel = || run::answer::cancel(&stage.host.journal, &stage.run, "somebody", None, base::Timestamp(9));
+    let cancel =
+        || run::answer::cancel(&stage.host.journal, &stage.run, "somebody", None, base::Timestamp(9));
     let claim = stage.host.journal.lock(&stage.run).unwrap();
     assert_eq!(cancel().unwrap_err().code, Code::RunBusy);
     drop(claim);
@@ -239,7 +251,11 @@ async fn calls_run_side_by_side_up_to_the_bound() {
         }
         let steps = vec![
             step("sources", "tree.list", &[], vec![input("prefix")]),
-            for_each(step("texts", "tree.read", &["sources"], vec![item()]), of_step("sources"), max_parallel),
+            for_each(
+                step("texts", "tree.read", &["sources"], vec![item()]),
+                of_step("sources"),
+                max_parallel,
+            ),
         ];
         let stage = Stage::of(world, plan(steps, &[]));
         assert_eq!(stage.drive().await.status, RunStatus::Completed);
@@ -291,7 +307,12 @@ async fn a_stopped_run_goes_on_where_it_was() {
     let steps = |operation| {
         vec![
             step("sources", "tree.list", &[], vec![input("prefix")]),
-            step("slow", operation, &["sources"], if operation == "hang.on" { vec![] } else { vec![text("src/a")] }),
+            step(
+                "slow",
+                operation,
+                &["sources"],
+                if operation == "hang.on" { vec![] } else { vec![text("src/a")] },
+            ),
         ]
     };
     let mut stage = Stage::of(world, plan(steps("hang.on"), &[]));

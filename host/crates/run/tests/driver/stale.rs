@@ -66,7 +66,8 @@ async fn of_two_runs_that_stage_one_file_the_second_goes_stale() {
     let digest = pending(&state).unwrap();
     let statement = stage.world.statement(&digest);
     let approvers = stage.host.approvers.as_ref();
-    run::answer::approve(&stage.host.journal, approvers, &other, &digest, &statement, base::Timestamp(1)).unwrap();
+    run::answer::approve(&stage.host.journal, approvers, &other, &digest, &statement, base::Timestamp(1))
+        .unwrap();
     let report = stage.try_drive(&other).await.unwrap();
     assert_eq!(report.state.steps()[3].stale.len(), 1);
     // Staged again, it finds the file as it wants it: nothing is left to approve.
@@ -154,7 +155,8 @@ async fn only_an_approvers_word_counts_when_it_is_given_and_when_it_is_used() {
     }
     // A grant that somebody wrote into the journal himself is found out before it is used.
     let statement = b"yes, believe me".to_vec();
-    let event = Event::ApprovalGranted { digest, statement: Digest::of(&statement), approver: "me".to_owned() };
+    let event =
+        Event::ApprovalGranted { digest, statement: Digest::of(&statement), approver: "me".to_owned() };
     let expected = stage.state().next_seq();
     let append = Append {
         run: stage.run.clone(),
@@ -204,7 +206,8 @@ async fn a_target_that_is_neither_before_nor_after_is_a_conflict() {
         artifacts: Vec::new(),
     };
     stage.host.journal.append(append).unwrap();
-    let busy = run::answer::cancel(&stage.host.journal, &stage.run, "me", None, base::Timestamp(1)).unwrap_err();
+    let busy =
+        run::answer::cancel(&stage.host.journal, &stage.run, "me", None, base::Timestamp(1)).unwrap_err();
     assert_eq!(busy.code, Code::RunState, "begun effects are finished first");
     stage.world.put("MAP.md", "in the way");
     for _ in 0..2 {

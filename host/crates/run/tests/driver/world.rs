@@ -6,17 +6,17 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use base::{
-    Change, ChangeKind, ChangeSet, Clock, Code, Digest, Effect, Limits, NoProbe, Probe, Refusal, RootName, RunId,
-    StepId, Timestamp, Usage,
+    Change, ChangeKind, ChangeSet, Clock, Code, Digest, Effect, Limits, NoProbe, Probe, Refusal, RootName,
+    RunId, StepId, Timestamp, Usage,
 };
 use journal::{HowApplied, Journal, Mode, RootRecord};
 use plan::{
-    Approval, Budget, CheckedPack, CheckedPlan, CheckedStep, Expr, FanOut, Gate, GateReason, InputDeclaration,
-    Location, Reference, Root, Span,
+    Approval, Budget, CheckedPack, CheckedPlan, CheckedStep, Expr, FanOut, Gate, GateReason,
+    InputDeclaration, Location, Reference, Root, Span,
 };
 use run::{
-    ApplyError, ApproverInfo, Approvers, CallFuture, CallOutcome, CallReport, CallRequest, Effects, Host, Invoke,
-    NewRun, NoObserver, OnDisk, Report, State,
+    ApplyError, ApproverInfo, Approvers, CallFuture, CallOutcome, CallReport, CallRequest, Effects, Host,
+    Invoke, NewRun, NoObserver, OnDisk, Report, State,
 };
 use tokio::sync::watch;
 use values::{Field, FunctionType, Type, Value};
@@ -165,7 +165,9 @@ impl Effects for World {
         match self.state(change)? {
             OnDisk::Post => return Ok(HowApplied::Already),
             OnDisk::Pre => {}
-            OnDisk::Other(found) => return Err(ApplyError::Conflict { found, message: "it moved".to_owned() }),
+            OnDisk::Other(found) => {
+                return Err(ApplyError::Conflict { found, message: "it moved".to_owned() });
+            }
         }
         self.applied.lock().unwrap().push(format!("{} {}", change.kind, change.path));
         let mut files = self.files.lock().unwrap();
@@ -276,7 +278,8 @@ impl Stage {
 
     pub(crate) fn approve_with(&self, digest: &Digest, statement: &[u8]) -> Result<(), Refusal> {
         let approvers = self.host.approvers.as_ref();
-        run::answer::approve(&self.host.journal, approvers, &self.run, digest, statement, self.world.now()).map(drop)
+        run::answer::approve(&self.host.journal, approvers, &self.run, digest, statement, self.world.now())
+            .map(drop)
     }
 
     /// The names of the run's events.
@@ -287,7 +290,9 @@ impl Stage {
 
 pub(crate) fn pending(state: &State) -> Option<Digest> {
     let mut approvals = state.approvals().iter();
-    approvals.find(|approval| approval.answer == run::machine::ApprovalAnswer::Pending).map(|found| found.digest)
+    approvals
+        .find(|approval| approval.answer == run::machine::ApprovalAnswer::Pending)
+        .map(|found| found.digest)
 }
 
 pub(crate) fn text(text: &str) -> Expr {
@@ -322,8 +327,10 @@ pub(crate) fn step(id: &str, operation: &str, needs: &[&str], arguments: Vec<Exp
         _ => (Effect::Pure, vec![], Type::String),
     };
     let named = |(index, ty): (usize, Type)| Field { name: format!("p{index}"), ty };
-    let function =
-        FunctionType { params: params.into_iter().enumerate().map(named).collect(), result: Some(result.clone()) };
+    let function = FunctionType {
+        params: params.into_iter().enumerate().map(named).collect(),
+        result: Some(result.clone()),
+    };
     CheckedStep {
         id: id.parse().unwrap(),
         operation: format!("acme:tools/{operation}").parse().unwrap(),

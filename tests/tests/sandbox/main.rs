@@ -1,0 +1,16 @@
+//! What hostile packs, guests and paths can do: nothing, and the refusal says why.
+//!
+//! Everything goes through the program and real WebAssembly. Beside each refusal stands the same
+//! thing without the offence, which is accepted. `CAPSTAN_TEST_LONG` runs the large counts.
+
+mod authority_keys;
+mod disclosure;
+mod effects;
+mod guest;
+mod hostile_paths;
+mod lies;
+mod limits;
+mod odd_names;
+mod races;
+mod spinning_start;
+mod tampering;
