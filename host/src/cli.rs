@@ -146,10 +146,24 @@ fn usage_error(error: &clap::Error) -> Exit {
     let asks_json = args.iter().any(|arg| arg == "--format=json")
         || args.windows(2).any(|pair| matches!(pair, [a, b] if a == "--format" && b == "json"));
     if error.use_stderr() && asks_json {
-        let text = error.render().to_string();
-        let message = text.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
-        return Ui::new(Format::Json).fail(&Failure::usage(message, &["see `capstan help`"]));
+        return Ui::new(Format::Json).fail(&usage_failure(&error.render().to_string()));
     }
-    drop(error.print());
+    Ui::new(Format::Text).say(&error.render().to_string(), error.use_stderr());
     if error.use_stderr() { Exit::Malformed } else { Exit::Done }
+}
+
+/// A report of clap as a failure: its first paragraph is the message, the others are hints.
+fn usage_failure(report: &str) -> Failure {
+    let mut paragraphs = report
+        .split("\n\n")
+        .map(|text| text.split_whitespace().collect::<Vec<_>>().join(" "))
+        .filter(|text| !text.is_empty());
+    let first = paragraphs.next().unwrap_or_default();
+    let Some(message) = first.strip_prefix("error: ") else {
+        return Failure::usage("no command is named", &["capstan help"]);
+    };
+    let hints: Vec<String> =
+        paragraphs.filter(|text| text.starts_with("tip:") || text.starts_with("Usage:")).collect();
+    let hints: Vec<&str> = hints.iter().map(String::as_str).chain(["capstan help"]).collect();
+    Failure::usage(message, &hints)
 }

@@ -2,11 +2,14 @@
 
 use std::error::Error as _;
 
-use app::{CodeClass, Error};
+use app::{Code, CodeClass, Error};
 use serde_json::{Value, json};
 
 use crate::exit::Exit;
 use crate::ui;
+
+/// The code of a defect of this program: no refusal, so not in their table.
+const BUG: &str = "E-BUG";
 
 /// A command that did not succeed.
 #[derive(Debug)]
@@ -17,7 +20,7 @@ pub(crate) struct Failure {
     causes: Vec<String>,
     hints: Vec<String>,
     /// The report of a checker, which replaces the message where there is one.
-    report: Option<(String, Value)>,
+    report: Option<Box<(String, Value)>>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -33,7 +36,7 @@ impl Failure {
     pub(crate) fn usage(message: impl Into<String>, hints: &[&str]) -> Self {
         Self {
             kind: Kind::Malformed,
-            code: None,
+            code: Some(Code::Usage.as_str()),
             message: message.into(),
             causes: Vec::new(),
             hints: hints.iter().map(ToString::to_string).collect(),
@@ -53,8 +56,8 @@ impl Failure {
 
     /// The text for people.
     pub(crate) fn text(&self) -> String {
-        if let Some((text, _)) = &self.report {
-            return text.clone();
+        if let Some(report) = &self.report {
+            return report.0.clone();
         }
         let code = self.code.map(|code| format!("[{code}]")).unwrap_or_default();
         let mut text = format!("error{code}: {}\n", ui::visible(&self.message));
@@ -69,8 +72,8 @@ impl Failure {
 
     /// The same for programs.
     pub(crate) fn json(&self) -> Value {
-        if let Some((_, json)) = &self.report {
-            return json.clone();
+        if let Some(report) = &self.report {
+            return report.1.clone();
         }
         json!({ "error": {
             "code": self.code,
@@ -104,13 +107,18 @@ impl From<Error> for Failure {
                 ..base
             },
             Error::Plan(report) => Self {
-                kind: if report.only_missing_grants() { Kind::Refused } else { Kind::Malformed },
-                report: Some((report.text(), report.json())),
+                kind: if report.status == "missing-grants" { Kind::Refused } else { Kind::Malformed },
+                report: Some(Box::new((
+                    ui::visible(&report.rendered),
+                    serde_json::to_value(&report).unwrap_or(Value::Null),
+                ))),
                 ..base
             },
-            Error::Usage { hints, .. } => Self { kind: Kind::Malformed, hints, ..base },
-            Error::Io { .. } => base,
-            Error::Bug(_) => Self { kind: Kind::Bug, ..base },
+            Error::Usage { hints, .. } => {
+                Self { kind: Kind::Malformed, code: Some(Code::Usage.as_str()), hints, ..base }
+            }
+            Error::Io { .. } => Self { code: Some(Code::FileIo.as_str()), ..base },
+            Error::Bug(_) => Self { kind: Kind::Bug, code: Some(BUG), ..base },
         }
     }
 }
@@ -124,4 +132,19 @@ fn causes(error: &Error) -> Vec<String> {
         cause = error.source();
     }
     found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_broken_rule_of_our_own_ends_with_70() {
+        let failure = Failure::from(Error::Bug("two and two are five".to_owned()));
+        assert_eq!(failure.exit(), Exit::Bug);
+        assert!(failure.text().contains(BUG));
+        assert_eq!(std::process::ExitCode::from(Exit::Bug), std::process::ExitCode::from(70));
+        let usage = Failure::usage("no such thing", &[]);
+        assert_eq!(usage.exit(), Exit::Malformed, "the control is not our defect");
+    }
 }

@@ -1,6 +1,6 @@
 //! The terminal: the one place that prints and asks.
 
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "this module is where the program prints")]
+#![expect(clippy::print_stderr, reason = "this module is where the program prints")]
 
 use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
 
@@ -26,12 +26,20 @@ pub(crate) struct Output {
     pub(crate) json: Value,
     /// How the program ends.
     pub(crate) exit: Exit,
+    /// Whether the JSON is a list that is printed one item a line.
+    is_stream: bool,
 }
 
 impl Output {
     /// The output of a command that did what was asked.
     pub(crate) fn done(text: impl Into<String>, json: &impl serde::Serialize) -> Self {
-        Self { text: text.into(), json: serde_json::to_value(json).unwrap_or(Value::Null), exit: Exit::Done }
+        let json = serde_json::to_value(json).unwrap_or(Value::Null);
+        Self { text: text.into(), json, exit: Exit::Done, is_stream: false }
+    }
+
+    /// The output of a command that gives a stream of events.
+    pub(crate) fn stream(text: impl Into<String>, lines: Vec<Value>) -> Self {
+        Self { text: text.into(), json: Value::Array(lines), exit: Exit::Done, is_stream: true }
     }
 
     /// The same output with another exit.
@@ -64,17 +72,19 @@ impl Ui {
     pub(crate) fn emit(self, output: &Output) -> Exit {
         match self.format {
             Format::Text => write_stdout(&output.text),
-            Format::Json => write_stdout(&format!("{:#}\n", output.json)),
+            Format::Json => match (&output.json, output.is_stream) {
+                (Value::Array(lines), true) => {
+                    lines.iter().for_each(|line| write_stdout(&format!("{line}\n")));
+                }
+                (json, _) => write_stdout(&format!("{json:#}\n")),
+            },
         }
         output.exit
     }
 
-    /// Prints one line of a stream: an event as it happens.
-    pub(crate) fn line(self, text: &str, json: &Value) {
-        match self.format {
-            Format::Text => eprintln!("{text}"),
-            Format::Json => write_stdout(&format!("{json}\n")),
-        }
+    /// Prints what the command line's parser says, which quotes what was typed.
+    pub(crate) fn say(self, text: &str, is_error: bool) {
+        if is_error { eprint!("{}", visible(text)) } else { write_stdout(&visible(text)) }
     }
 
     /// Prints a failure and gives its exit.
@@ -93,9 +103,9 @@ impl Ui {
             return None;
         }
         eprintln!("{text}");
+        let _not_a_terminal = rustix::termios::tcflush(io::stdin(), rustix::termios::QueueSelector::IFlush);
         eprint!("{question} [{}] ", choices.join("/"));
         drop(io::stderr().flush());
-        let _not_a_terminal = rustix::termios::tcflush(io::stdin(), rustix::termios::QueueSelector::IFlush);
         let mut answer = String::new();
         io::stdin().lock().read_line(&mut answer).ok()?;
         let answer = answer.trim();

@@ -167,7 +167,15 @@ impl Env {
     pub fn command<S: AsRef<OsStr>>(&self, words: impl IntoIterator<Item = S>) -> Command {
         let mut command = Command::new(program());
         command.args(words).current_dir(self.work()).stdin(Stdio::null()).env_clear();
-        for name in ["PATH", "HOME", "CARGO_HOME", "RUSTUP_HOME", "CARGO_TARGET_DIR", "RUSTUP_TOOLCHAIN"] {
+        for name in [
+            "PATH",
+            "HOME",
+            "CARGO_HOME",
+            "RUSTUP_HOME",
+            "CARGO_TARGET_DIR",
+            "RUSTUP_TOOLCHAIN",
+            "CAPSTAN_GUEST_CARGO_ARGS",
+        ] {
             if let Some(value) = std::env::var_os(name) {
                 command.env(name, value);
             }

@@ -52,6 +52,12 @@ fn printed(env: &Env, line: &str) -> String {
 
 /// Runs a line as a shell would, with the program on the path.
 pub fn shell(env: &Env, line: &str) -> Outcome {
+    finish(&mut shell_command(env, line))
+}
+
+/// A shell in the workspace that is about to run a line, with the program on the path.
+#[must_use]
+pub fn shell_command(env: &Env, line: &str) -> Command {
     let prototype = env.command::<&str>([]);
     let mut command = Command::new("sh");
     command.arg("-c").arg(line).current_dir(env.work()).stdin(std::process::Stdio::null()).env_clear();
@@ -63,7 +69,7 @@ pub fn shell(env: &Env, line: &str) -> Outcome {
     let folder = program().parent().expect("the program is in a folder").to_owned();
     let path = format!("{}:{}", folder.display(), std::env::var("PATH").unwrap_or_default());
     command.env("PATH", path);
-    finish(&mut command)
+    command
 }
 
 /// Replaces what differs from run to run.
@@ -84,7 +90,39 @@ pub fn normalise(text: &str, env: &Env) -> String {
             out.push(c);
         }
     }
-    out
+    out.split_inclusive('\n').map(without_measures).collect()
+}
+
+/// A line without what a machine, a moment or a compiler makes different: numbers beside the names
+/// of measures.
+fn without_measures(line: &str) -> String {
+    const BEFORE: [&str; 9] = [
+        "statement ",
+        "\"sequence\": ",
+        "\"fuel\": ",
+        "\"memory_bytes\": ",
+        "\"memory_bytes_max\": ",
+        "\"wall_us\": ",
+        "\"host_call_bytes\": ",
+        "\"inode\": ",
+        "\"device\": ",
+    ];
+    let mut line = line.to_owned();
+    for name in BEFORE {
+        if let Some(at) = line.find(name).map(|at| at + name.len()) {
+            let digits = line[at..].bytes().take_while(u8::is_ascii_digit).count();
+            if digits > 0 {
+                line.replace_range(at..at + digits, "[N]");
+            }
+        }
+    }
+    // The sum at the end of a run: "15 calls, 342220 fuel, 1219 KiB at most, 5 ms in calls".
+    match line.split_once(" calls, ") {
+        Some((calls, rest)) if rest.ends_with(" ms in calls\n") => {
+            format!("{calls} calls, [N] fuel, [N] KiB at most, [N] ms in calls\n")
+        }
+        _ => line,
+    }
 }
 
 fn name_of(word: &str) -> String {
@@ -93,10 +131,8 @@ fn name_of(word: &str) -> String {
         Some(core) => (core, &word[core.len()..]),
         None => (word, ""),
     };
-    if let Some(digest) = core.strip_prefix("sha256:") {
-        if digest.len() == 64 && hex(digest) {
-            return format!("[DIGEST]{tail}");
-        }
+    if core.strip_prefix("sha256:").is_some_and(|digest| digest.len() == 64 && hex(digest)) {
+        return format!("[DIGEST]{tail}");
     }
     let groups: Vec<&str> = core.split('-').collect();
     if groups.len() == 8 && groups.iter().all(|group| group.len() == 4) {

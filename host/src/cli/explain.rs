@@ -35,7 +35,8 @@ pub(super) fn exec(args: &Args) -> Result<Output, Failure> {
 
 /// The table of codes, from the one place where they are defined.
 fn codes() -> Output {
-    let text: String = Code::ALL.iter().map(|code| format!("{:<26} {}\n", code.as_str(), code.meaning())).collect();
+    let text: String =
+        Code::ALL.iter().map(|code| format!("{:<26} {}\n", code.as_str(), code.meaning())).collect();
     let rows: Vec<_> =
         Code::ALL.iter().map(|code| json!({ "code": code.as_str(), "meaning": code.meaning() })).collect();
     Output::done(text, &rows)

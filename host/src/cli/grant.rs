@@ -58,7 +58,10 @@ pub(super) fn exec(command: Command, context: &Context) -> Result<Output, Failur
         }
         Command::Remove(args) => {
             let removed = context.app.grant_remove(&args.pack, &args.grant)?;
-            let text = removed.iter().map(|grant| format!("`{}` no longer has {}.\n", grant.pack, grant.grant)).collect::<String>();
+            let text = removed
+                .iter()
+                .map(|grant| format!("`{}` no longer has {}.\n", grant.pack, grant.grant))
+                .collect::<String>();
             Ok(Output::done(text, &removed))
         }
     }

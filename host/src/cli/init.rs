@@ -18,11 +18,8 @@ pub(super) struct Args {
 }
 
 pub(super) fn exec(args: &Args, context: &Context) -> Result<Output, Failure> {
-    let passphrase = if args.unattended || context.app.home().is_initialised() {
-        None
-    } else {
-        ask_twice(context)?
-    };
+    let passphrase =
+        if args.unattended || context.app.home().is_initialised() { None } else { ask_twice(context)? };
     let view = context.app.init(passphrase.as_deref())?;
     let mut text = if view.created {
         format!("Made the home folder `{}`.\n", view.home)

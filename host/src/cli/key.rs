@@ -53,7 +53,9 @@ pub(super) fn exec(command: Command, context: &Context) -> Result<Output, Failur
 fn new(args: &NewArgs, context: &Context) -> Result<Output, Failure> {
     let (role, passphrase) = match args.role {
         Role::Pack => (KeyRole::Pack, None),
-        Role::Approver => (KeyRole::Approver, context.ui.passphrase("passphrase for the key (empty for none): ")),
+        Role::Approver => {
+            (KeyRole::Approver, context.ui.passphrase("passphrase for the key (empty for none): "))
+        }
     };
     let view = context.app.key_new(&args.name, role, passphrase.as_deref())?;
     let text = format!(
@@ -67,7 +69,8 @@ fn list(args: &ListArgs, context: &Context) -> Result<Output, Failure> {
     let keys = context.app.key_list()?;
     if let Some(name) = &args.fingerprint {
         let key = keys.iter().find(|key| key.name == *name);
-        let key = key.ok_or_else(|| Failure::usage(format!("there is no key `{name}`"), &["capstan key list"]))?;
+        let key =
+            key.ok_or_else(|| Failure::usage(format!("there is no key `{name}`"), &["capstan key list"]))?;
         return Ok(Output::done(format!("{}\n", key.fingerprint), key));
     }
     let mut text = String::new();

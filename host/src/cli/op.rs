@@ -80,12 +80,12 @@ pub(super) fn exec(command: Command, context: &Context) -> Result<Output, Failur
 fn call(args: &CallArgs, context: &Context) -> Result<Output, Failure> {
     let is_operation = |text: &str| text.contains(':') && text.contains('/');
     let folder = PathBuf::from(&args.target);
-    let as_folder = folder.is_dir();
+    let as_folder = app::is_folder(&folder);
     let (operation, json) = if is_operation(&args.target) && !as_folder {
         (args.target.clone(), args.second.clone())
     } else {
         let local = args.second.clone().ok_or_else(|| {
-            Failure::usage("no operation is named", &["capstan op call <folder> <interface.function> '<json>'"])
+            Failure::usage("no operation is named", &["capstan op list", "capstan op call --help"])
         })?;
         (if as_folder { local } else { format!("{}/{local}", args.target) }, args.third.clone())
     };

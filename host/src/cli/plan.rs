@@ -32,7 +32,9 @@ pub(super) struct CheckArgs {
 /// Stops before every side effect: on a terminal it shows the exact change and asks, otherwise
 /// it parks with exit code 3. Interrupted or killed, it goes on with `capstan run resume`.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:\n  capstan plan run packs/text/plans/codemap.plan.md --input glob='**/*.py'")]
+#[command(
+    after_help = "Example:\n  capstan plan run packs/text/plans/codemap.plan.md --input glob='**/*.py'"
+)]
 pub(super) struct RunArgs {
     /// The planfile, `*.plan.md` or `*.plan.yaml`
     planfile: PathBuf,

@@ -82,10 +82,9 @@ pub(super) fn exec(command: Command, context: &Context) -> Result<Output, Failur
             Ok(Output::done(render::run(&view), &view))
         }
         Command::Events(args) => {
-            for event in app.run_events(&args.run)? {
-                context.ui.line(&render::event(&event), &event);
-            }
-            Ok(Output { text: String::new(), json: serde_json::Value::Null, exit: Exit::Done })
+            let events = app.run_events(&args.run)?;
+            let text: String = events.iter().map(render::event).collect();
+            Ok(Output::stream(text, events))
         }
         Command::Resume(args) => {
             let view = app.run_resume(&args.run)?;
@@ -108,7 +107,8 @@ pub(super) fn finish(mut view: RunView, no_prompt: bool, context: &Context) -> R
         let Some(approval) = view.approvals.iter().find(|approval| approval.status == "waiting") else {
             break;
         };
-        let answer = context.ui.choose(&render::approval(approval), "Apply exactly this?", &["yes", "no", "later"]);
+        let answer =
+            context.ui.choose(&render::approval(approval), "Apply exactly this?", &["yes", "no", "later"]);
         view = match answer.as_deref() {
             Some("yes") => {
                 let passphrase = super::approval::passphrase(context)?;

@@ -45,13 +45,19 @@ pub(super) fn exec(command: Command, context: &Context) -> Result<Output, Failur
     match command {
         Command::Add(args) => {
             let view = context.app.trust_add(&args.publisher, &args.key)?;
-            Ok(Output::done(format!("Packs of `{}` signed by {} may be installed.\n", view.publisher, view.fingerprint), &view))
+            Ok(Output::done(
+                format!("Packs of `{}` signed by {} may be installed.\n", view.publisher, view.fingerprint),
+                &view,
+            ))
         }
         Command::List(ListArgs {}) => {
             let keys = context.app.trust_list()?;
             let mut text = String::new();
             for key in &keys {
-                text += &format!("{:<12} {:<9} {}  since {}\n", key.publisher, key.role, key.fingerprint, key.added);
+                text += &format!(
+                    "{:<12} {:<9} {}  since {}\n",
+                    key.publisher, key.role, key.fingerprint, key.added
+                );
             }
             if keys.is_empty() {
                 text += "No key is trusted. Add one with `capstan trust add <publisher> <key>`.\n";
@@ -60,7 +66,10 @@ pub(super) fn exec(command: Command, context: &Context) -> Result<Output, Failur
         }
         Command::Remove(args) => {
             let view = context.app.trust_remove(&args.publisher_or_fingerprint)?;
-            Ok(Output::done(format!("The key {} of `{}` is no longer trusted.\n", view.fingerprint, view.publisher), &view))
+            Ok(Output::done(
+                format!("The key {} of `{}` is no longer trusted.\n", view.fingerprint, view.publisher),
+                &view,
+            ))
         }
     }
 }

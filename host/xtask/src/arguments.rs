@@ -12,6 +12,8 @@ usage: cargo xtask <task>
   packs [--debian]         build capstan, then build and sign the reference packs
   test [--long] [filter]   build capstan, packs and guests, then run every test
   ci                       formatting, lints, dependency rules, then what `test` runs
+  bench                    measure against the bare libraries
+  codemap                  make host/CODEMAP.md
   help                     print this
 
   --debian                 compile guests with Debian's compiler though another is there
@@ -30,6 +32,10 @@ pub(crate) enum Task {
     },
     /// Play the five acts.
     Demo,
+    /// Measure.
+    Bench,
+    /// Make the committed map.
+    Codemap,
     /// Run every test.
     Test(TestOptions),
     /// Run what CI runs.
@@ -45,6 +51,8 @@ impl Task {
         match name.as_str() {
             "help" | "--help" | "-h" => no_options(options, Self::Help),
             "ci" => no_options(options, Self::Ci),
+            "bench" => no_options(options, Self::Bench),
+            "codemap" => no_options(options, Self::Codemap),
             "demo" => no_options(options, Self::Demo),
             "packs" => parse_packs(options),
             "test" => parse_test(options),

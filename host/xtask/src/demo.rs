@@ -118,7 +118,8 @@ fn act_one(stage: &Stage<'_>, built: &Built, liar: &Path) -> Result<(), Failure>
     let tampered = stage.folder.join("tampered");
     copy_pack(&built.pack("files")?, &tampered)?;
     flip_a_byte(&tampered.join("component.wasm"))?;
-    let said = stage.capstan(&["pack", "install", text(&tampered)?, "--trust", &built.fingerprint], REFUSED)?;
+    let said =
+        stage.capstan(&["pack", "install", text(&tampered)?, "--trust", &built.fingerprint], REFUSED)?;
     contains(&said, "E-FILE-DIGEST")?;
     let said = stage.capstan(&["pack", "install", text(liar)?, "--trust", &built.fingerprint], REFUSED)?;
     contains(&said, "E-IMPORT-UNDECLARED")?;
@@ -137,7 +138,8 @@ fn act_two(stage: &Stage<'_>) -> Result<(), Failure> {
     act("ii", "a misspelt operation is found before anything runs");
     let text = fs::read_to_string(stage.clone.join(PLAN)).map_err(Failure::cannot("read the plan"))?;
     let wrong = stage.folder.join("wrong.plan.md");
-    fs::write(&wrong, text.replace("files/tree.list", "files/tree.lst")).map_err(Failure::cannot("write a plan"))?;
+    fs::write(&wrong, text.replace("files/tree.list", "files/tree.lst"))
+        .map_err(Failure::cannot("write a plan"))?;
     let said = stage.capstan(&["plan", "check", self::text(&wrong)?], MALFORMED)?;
     contains(&said, "E-PLAN-OPERATION")?;
     contains(&said, "tree.list")?;
@@ -155,7 +157,8 @@ fn act_three(stage: &Stage<'_>) -> Result<Facts, Failure> {
     let (output, peak_kib) = with_peak(&mut stage.command(&["plan", "run", PLAN]))?;
     let seconds = started.elapsed().as_secs_f64();
     let said = expect("capstan plan run", &output, WAITING)?;
-    let calls = number_before(&said, " calls,").ok_or_else(|| Failure::new("the run tells no number of calls"))?;
+    let calls =
+        number_before(&said, " calls,").ok_or_else(|| Failure::new("the run tells no number of calls"))?;
     let calls_per_second = f64::from(u32::try_from(calls).unwrap_or(u32::MAX)) / seconds;
     evidence(&format!(
         "{calls} calls in {seconds:.2} s of the whole process, {calls_per_second:.0} calls/s; the kernel saw it peak at {} MiB",
@@ -181,12 +184,17 @@ fn act_four(stage: &Stage<'_>) -> Result<(), Failure> {
     stage.capstan(&["approve", "last"], WAITING)?;
     say("  approved again, and the host is killed between intent and apply");
     let mut command = stage.command(&["approve", "last"]);
-    let output = command.env("CAPSTAN_KILL_AT", "run:before-apply").output().map_err(Failure::cannot("start capstan"))?;
+    let output = command
+        .env("CAPSTAN_KILL_AT", "run:before-apply")
+        .output()
+        .map_err(Failure::cannot("start capstan"))?;
     require(output.status.signal() == Some(9), "the host was not killed")?;
     require(!stage.map().exists(), "the file is there although the host was killed before it applied")?;
     stage.capstan(&["run", "resume", "last"], DONE)?;
     let lines = fs::read_to_string(stage.map()).map_err(Failure::cannot("read the map"))?.lines().count();
-    evidence(&format!("signal 9 ended the host with no {MAP} on disk; after `run resume` it has {lines} lines"));
+    evidence(&format!(
+        "signal 9 ended the host with no {MAP} on disk; after `run resume` it has {lines} lines"
+    ));
     Ok(())
 }
 
@@ -219,7 +227,8 @@ fn contains(said: &str, wanted: &str) -> Result<(), Failure> {
 
 /// What the program said, if it ended with `exit`.
 fn expect(what: &str, output: &Output, exit: i32) -> Result<String, Failure> {
-    let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    let said =
+        format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     for line in said.lines().take(14) {
         say(&format!("  {line}"));
     }

@@ -10,8 +10,10 @@
 )]
 
 mod arguments;
+mod bench;
 mod capstan;
 mod ci;
+mod codemap;
 mod demo;
 mod deny;
 mod failure;
@@ -47,6 +49,8 @@ fn execute(task: &Task) -> Result<(), Failure> {
         }
         Task::Packs { compiler } => packs::build(&tree, *compiler).map(drop),
         Task::Demo => demo::run(&tree),
+        Task::Bench => bench::run(&tree),
+        Task::Codemap => codemap::run(&tree),
         Task::Test(options) => test::run(&tree, options),
         Task::Ci => ci::run(&tree),
     }

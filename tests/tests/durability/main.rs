@@ -1,1 +1,12 @@
-//! x
+//! What holds whatever happens to the process, the disk, or the files in between: a run that was
+//! cut off ends the same, an effect happens once, and an approval is for exactly what was shown.
+
+mod approvals;
+mod external;
+mod interrupt;
+mod labels;
+mod rows;
+mod scene;
+mod storage;
+mod sweep;
+mod targets;

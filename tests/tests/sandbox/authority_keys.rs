@@ -6,7 +6,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use tests::{Env, repository};
 
-use crate::guest::{Kept, assert_installs, assert_refused, copy, key, manifest, sign, wat_pack, with_test_key};
+use crate::guest::{
+    Kept, assert_installs, assert_refused, copy, key, manifest, sign, wat_pack, with_test_key,
+};
 
 const TINY: &str = r#"(component
     (core module $m (func (export "run") (result i32) (i32.const 7)))
@@ -56,10 +58,8 @@ fn a_key_that_accepts_forgeries_is_not_trusted() {
         "ff".repeat(32),
     ];
     // A point of large order with a small-order component, and no point at all.
-    let others = [
-        "cdb267ce40c5cd45306fa5d2f29731459387dbf9eb933b7bd5aed9a765b88d4d".to_owned(),
-        format!("02{tail}"),
-    ];
+    let others =
+        ["cdb267ce40c5cd45306fa5d2f29731459387dbf9eb933b7bd5aed9a765b88d4d".to_owned(), format!("02{tail}")];
     for hex in small_order.iter().chain(&non_canonical).chain(&others) {
         refused(&env, &["trust", "add", "acme", &text(hex)], 4, "E-KEY-INADMISSIBLE");
     }
@@ -100,7 +100,8 @@ fn the_hint_of_an_untrusted_pack_installs_it() {
     let folder = repository().join("packs/text");
     let said = env.json(["pack", "install", folder.to_str().unwrap()]).exits(4).json();
     let hints = said["error"]["hints"].as_array().unwrap();
-    let command = hints.iter().filter_map(|hint| hint.as_str()).find(|hint| hint.starts_with("capstan ")).unwrap();
+    let command =
+        hints.iter().filter_map(|hint| hint.as_str()).find(|hint| hint.starts_with("capstan ")).unwrap();
     drop(tests::golden::shell(&env, command).exits(0));
 }
 
@@ -140,7 +141,11 @@ fn a_damaged_trust_file_trusts_nobody() {
     sign(&env, &folder, "test");
     let path = env.home().join("trust.toml");
     let genuine = fs::read_to_string(&path).unwrap();
-    for changed in [format!("{genuine}\nmore = 1\n"), format!("{genuine}\n[["), genuine.replace("publisher", "published")] {
+    for changed in [
+        format!("{genuine}\nmore = 1\n"),
+        format!("{genuine}\n[["),
+        genuine.replace("publisher", "published"),
+    ] {
         fs::write(&path, changed).unwrap();
         assert_refused(&env, &folder, &[], 2, &["E-TRUST-MALFORMED"]);
     }

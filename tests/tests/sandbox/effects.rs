@@ -3,7 +3,7 @@
 use serde_json::json;
 use tests::Env;
 
-use crate::guest::{call, with_writer};
+use crate::guest::{call, run_plan_with, with_writer};
 
 #[test]
 fn an_operation_that_reads_cannot_write() {
@@ -27,7 +27,8 @@ fn an_operation_that_reads_cannot_write() {
         assert_eq!(Env::tree(&env.work()), before);
     }
     // The same pack, the same grants, an operation that says what it does.
-    let parked = env.json(["op", "call", "test:writer/edit.write", &text("new.txt").to_string(), "--no-prompt"]);
+    let parked =
+        env.json(["op", "call", "test:writer/edit.write", &text("new.txt").to_string(), "--no-prompt"]);
     let parked = parked.exits(3).json();
     assert_eq!(parked["approvals"][0]["changes"][0]["path"], "new.txt", "{parked:#}");
     assert_eq!(Env::tree(&env.work()), before, "staged is not written");
@@ -40,7 +41,7 @@ fn an_operation_that_reads_cannot_write() {
 fn a_refused_write_of_a_run_is_on_record() {
     let env = with_writer();
     let arguments = json!({ "path": "new.txt", "text": "written" });
-    let failed = crate::guest::run_plan(&env, "test:writer", "sneak.write", &arguments);
+    let failed = run_plan_with(&env, "test:writer", "sneak.write", &arguments, &json!({}));
     let failed = failed.exits(1).says("E-CALL-FAILED").json();
     assert_eq!(failed["status"], "failed");
     let events = env.json(["run", "events", "last"]).exits(0);
@@ -55,8 +56,34 @@ fn a_write_that_does_not_return_is_not_staged() {
     let before = Env::tree(&env.work());
     for operation in ["edit.write-and-trap", "edit.write-and-fail"] {
         let arguments = json!({ "path": "new.txt", "text": "written" });
-        let failed = env.json(["op", "call", &format!("test:writer/{operation}"), &arguments.to_string(), "--no-prompt"]);
+        let failed = env.json([
+            "op",
+            "call",
+            &format!("test:writer/{operation}"),
+            &arguments.to_string(),
+            "--no-prompt",
+        ]);
         assert_eq!(failed.exits(1).json()["status"], "failed");
         assert_eq!(Env::tree(&env.work()), before);
     }
+}
+
+/// Arguments that do not fit are told to the caller, all at once, and no guest sees them.
+#[test]
+fn ill_typed_arguments_reach_no_guest() {
+    let env = with_writer();
+    let operation = "test:writer/raw.read";
+    for arguments in [
+        "{",
+        "[]",
+        r#"{"root": "workspace"}"#,
+        r#"{"root": "workspace", "path": 7}"#,
+        r#"{"root": "workspace", "path": "a", "path": "b"}"#,
+        r#"{"root": "workspace", "path": "a", "more": 1}"#,
+    ] {
+        let refused = env.json(["op", "call", operation, arguments]).exits(2);
+        assert_eq!(refused.json()["error"]["code"], "E-CALL-ARGUMENTS", "{arguments}");
+    }
+    env.write("a", "here");
+    drop(env.run(["op", "call", operation, r#"{"root": "workspace", "path": "a"}"#]).exits(0));
 }

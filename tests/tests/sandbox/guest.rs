@@ -43,18 +43,40 @@ pub(crate) fn result(env: &Env, operation: &str, arguments: &Value) -> Value {
     said["result"].clone()
 }
 
-/// Runs a plan of one call whose result is the plan's output `found`, and gives what was said.
+/// A character in a JSON string of a planfile.
+fn escaped(c: char) -> String {
+    match u32::from(c) {
+        0x7f..=0xffff => format!("\\u{:04x}", u32::from(c)),
+        _ => c.to_string(),
+    }
+}
+
+/// Runs a plan of one call and gives what was said. What the call returns is the plan's output
+/// `found`.
 pub(crate) fn run_plan(env: &Env, pack: &str, operation: &str, arguments: &Value) -> Outcome {
+    run_plan_with(env, pack, operation, arguments, &json!({ "found": "$one" }))
+}
+
+/// The same with other outputs.
+pub(crate) fn run_plan_with(
+    env: &Env,
+    pack: &str,
+    operation: &str,
+    arguments: &Value,
+    outputs: &Value,
+) -> Outcome {
     let plan = json!({
         "schema": "capstan.plan/v1",
         "name": "one",
         "packs": { "p": format!("{pack} ^0.1") },
         "budget": { "fuel": "1T" },
         "steps": { "one": { "call": format!("p/{operation}"), "with": arguments } },
-        "outputs": { "found": "$one" },
+        "outputs": outputs,
     });
     let path = env.folder().join("one.plan.yaml");
-    fs::write(&path, format!("{plan:#}\n")).unwrap();
+    // Beyond ASCII all is escaped: a planfile may not hold every character as it is.
+    let text: String = format!("{plan:#}\n").chars().map(escaped).collect();
+    fs::write(&path, text).unwrap();
     env.json(["plan", "run", path.to_str().unwrap(), "--no-prompt"])
 }
 

@@ -67,18 +67,24 @@ fn the_liar_is_refused() {
 fn a_manifest_that_contradicts_the_component_is_refused() {
     let env = with_test_key();
     let honest = honest_manifest();
-    let files = "(import \"capstan:host/files-read@0.1.0\" (instance))";
+    let files = "(import \"capstan:host/files-read@0.1.0\" (instance (export \"read\" (func))))";
     let unknown = "(import \"evil:host/everything@1.0.0\" (instance (export \"do\" (func))))";
     let later = "(import \"capstan:host/files-read@0.2.0\" (instance (export \"read\" (func))))";
-    let sockets = "(import \"wasi:sockets/tcp@0.2.0\" (instance (export \"connect\" (func))))";
+    let http = "(import \"wasi:http/outgoing-handler@0.2.0\" (instance (export \"handle\" (func))))";
     let less = manifest(ID, "ops.run");
     let more = format!("{honest}\n[operations.\"ops.fly\"]\neffect = \"pure\"\nidempotent = true\n");
     let above = format!("{honest}\n[capabilities]\nfiles-write = [\"workspace:**\"]\n");
     let cases: [(&str, String, String, i32, &[&str]); 9] = [
         ("an import that is not requested", importing(files), honest.clone(), 4, &["E-IMPORT-UNDECLARED"]),
         ("an import from elsewhere", importing(unknown), honest.clone(), 4, &["E-IMPORT-UNKNOWN"]),
-        ("an import of another version", importing(later), honest.clone(), 4, &["E-IMPORT-UNKNOWN", "E-ABI-UNSUPPORTED"]),
-        ("an import of sockets", importing(sockets), honest.clone(), 4, &["E-IMPORT-UNKNOWN"]),
+        (
+            "an import of another version",
+            importing(later),
+            honest.clone(),
+            4,
+            &["E-IMPORT-UNKNOWN", "E-ABI-UNSUPPORTED"],
+        ),
+        ("an import beyond the inert baseline", importing(http), honest.clone(), 4, &["E-IMPORT-UNKNOWN"]),
         ("an export that is not listed", HONEST.into(), less, 4, &["E-EXPORT-UNDECLARED"]),
         ("an operation that is not exported", HONEST.into(), more, 4, &["E-EXPORT-MISSING"]),
         ("a capability above the effect", HONEST.into(), above, 4, &["E-IMPORT-ABOVE-EFFECT"]),
@@ -121,12 +127,17 @@ fn a_statement_that_omits_an_import_or_an_export_is_refused() {
     let honest = pack(&env, "says", HONEST, &honest_manifest());
     let one = HONEST.replace("(export \"walk\" (func $run))", "");
     let less = pack(&env, "less", &one, &manifest(ID, "ops.run"));
+    let second = HONEST
+        .replace("(instance $ops)))", "(instance $ops)) (export \"test:tale/more@0.1.0\" (instance $ops)))");
+    let more = honest_manifest() + &honest_manifest().split_once("\n\n").unwrap().1.replace("ops.", "more.");
+    let more = pack(&env, "more", &second, &more);
     let impure = pack(&env, "impure", HONEST, &honest_manifest().replacen("pure", "read", 1));
     for (folder, says, code) in [
         (&imports, &honest, "E-IMPORT-UNDECLARED"),
         (&honest, &imports, "E-MANIFEST-MISMATCH"),
-        (&honest, &less, "E-EXPORT-UNDECLARED"),
-        (&less, &honest, "E-EXPORT-MISSING"),
+        (&more, &honest, "E-EXPORT-UNDECLARED"),
+        (&honest, &more, "E-EXPORT-MISSING"),
+        (&honest, &less, "E-MANIFEST-MISMATCH"),
         (&honest, &impure, "E-MANIFEST-MISMATCH"),
     ] {
         sign_unchecked(&env, folder, says);
@@ -221,7 +232,7 @@ fn a_grant_beyond_the_request_is_refused() {
         ("files-read=workspace", 2, "E-SCOPE-MALFORMED"),
         ("files-read=workspace:../**", 2, "E-SCOPE-MALFORMED"),
         ("files-read=workspace:/etc/**", 2, "E-SCOPE-MALFORMED"),
-        ("everything", 2, "E-SCOPE-MALFORMED"),
+        ("everything", 2, "E-GRANT-MALFORMED"),
     ] {
         assert_refused(&env, &writer, &with(grant), exit, &[code]);
     }

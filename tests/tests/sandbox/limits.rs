@@ -40,7 +40,11 @@ fn with_limits() -> Env {
 
 #[track_caller]
 fn assert_trapped(said: &Value, reason: &str) {
-    assert_eq!((said["outcome"].as_str(), said["reason"].as_str()), (Some("trapped"), Some(reason)), "{said:#}");
+    assert_eq!(
+        (said["outcome"].as_str(), said["reason"].as_str()),
+        (Some("trapped"), Some(reason)),
+        "{said:#}"
+    );
 }
 
 #[track_caller]
@@ -109,14 +113,21 @@ fn memory_of_four_memories_together() {
     let small = peak(&env, "test:memories/ops.grow", &json!({ "pages": 1 }));
     let each = MEMORY / PAGE / 4;
     both_sides(&env, "test:memories/ops.grow", |pages| json!({ "pages": pages }), each, "memory");
-    peak(&env, "test:memories/ops.grow", &json!({ "pages": under(each) })).assert_grew_at_most(&small, MEMORY + PROCESS_GROWTH_MAX);
+    peak(&env, "test:memories/ops.grow", &json!({ "pages": under(each) }))
+        .assert_grew_at_most(&small, MEMORY + PROCESS_GROWTH_MAX);
 }
 
 #[test]
 fn tables_together() {
     let env = with_test_key();
     install_wat(&env, "test:tables", "ops.grow", &wat("tables.wat"));
-    both_sides(&env, "test:tables/ops.grow", |elements| json!({ "elements": elements }), TABLE_ELEMENTS / 2, "table");
+    both_sides(
+        &env,
+        "test:tables/ops.grow",
+        |elements| json!({ "elements": elements }),
+        TABLE_ELEMENTS / 2,
+        "table",
+    );
 }
 
 /// Sixteen are allowed; the guest has twenty, and here also four fewer of them.
@@ -213,7 +224,10 @@ fn bytes_of_host_calls() {
     let look = |times: u64| json!({ "root": "workspace", "path": "big", "times": times });
     let said = call(&env, "test:writer/probe.look-again", &look(under(HOST_CALL_BYTES / MIB)));
     assert_eq!(said["outcome"], "returned");
-    assert_trapped(&call(&env, "test:writer/probe.look-again", &look(over(HOST_CALL_BYTES / MIB) + 1)), "host_call_bytes");
+    assert_trapped(
+        &call(&env, "test:writer/probe.look-again", &look(over(HOST_CALL_BYTES / MIB) + 1)),
+        "host_call_bytes",
+    );
     assert_eq!(call(&env, "test:writer/probe.look-again", &look(1))["outcome"], "returned");
 }
 
@@ -236,7 +250,13 @@ fn bytes_of_host_calls_in_a_run() {
 #[test]
 fn random_bytes() {
     let env = with_limits();
-    both_sides(&env, "test:limits/spend.baseline-random", |bytes| json!({ "bytes": bytes }), RANDOM, "random");
+    both_sides(
+        &env,
+        "test:limits/spend.baseline-random",
+        |bytes| json!({ "bytes": bytes }),
+        RANDOM,
+        "random",
+    );
     let drawn = |bytes: u64| json!({ "bytes": bytes, "piece": 65_536 });
     both_sides(&env, "test:limits/host.random", drawn, RANDOM, "random");
 }

@@ -14,23 +14,136 @@ const PATHS_PER_CALL: usize = 60;
 
 fn names() -> Vec<String> {
     let plain = [
-        " ", "  two", "trailing ", "a b", "tab\there", "line\nbreak", "cr\rhere", "'", "\"", "`id`", "$(id)", "$HOME", "$$", "$1",
-        "${x}", "a$", "a;b", "a&b", "a|b", "a>b", "a<b", "!", "!!", "#", "# x", "%", "%s%n", "%00", "%2e%2e", "^", "~", "~root", "*",
-        "**x", "?", "[a]", "[!a]", "{a,b}", "{", "}", "(", ")", "+", ",", "=", "@", "-", "--", "-rf", "--help", "-- x", "\\", "\\n",
-        "a\\b", "\\x00", "a:b", "C:", "workspace:x", "a.", "a..", "a...", "x.tar.gz", "CON", "nul", "AUX.txt", "null", "true", "~",
-        "no", "1e3", "0x10", "- item", "key: value", "&anchor", "*alias", "|", ">", "%YAML", "---", "\u{7f}", "\u{1}", "\u{1b}[31m",
-        "\u{8}", "\u{85}", "\u{a0}", "\u{2028}", "\u{2029}", "\u{feff}", "\u{200b}", "\u{202e}gpj.exe", "\u{fffd}", "\u{ffff}",
-        "\u{10ffff}", "é", "e\u{301}", "ß", "ẞ", "ı", "İ", "ﬁ", "日本語", "עברית", "العربية", "👩‍👩‍👧", "🏳️‍🌈", "ａ", "\u{0}x",
+        " ",
+        "  two",
+        "trailing ",
+        "a b",
+        "tab\there",
+        "line\nbreak",
+        "cr\rhere",
+        "'",
+        "\"",
+        "`id`",
+        "$(id)",
+        "$HOME",
+        "$$",
+        "$1",
+        "${x}",
+        "a$",
+        "a;b",
+        "a&b",
+        "a|b",
+        "a>b",
+        "a<b",
+        "!",
+        "!!",
+        "#",
+        "# x",
+        "%",
+        "%s%n",
+        "%00",
+        "%2e%2e",
+        "^",
+        "~",
+        "~root",
+        "*",
+        "**x",
+        "?",
+        "[a]",
+        "[!a]",
+        "{a,b}",
+        "{",
+        "}",
+        "(",
+        ")",
+        "+",
+        ",",
+        "=",
+        "@",
+        "-",
+        "--",
+        "-rf",
+        "--help",
+        "-- x",
+        "\\",
+        "\\n",
+        "a\\b",
+        "\\x00",
+        "a:b",
+        "C:",
+        "workspace:x",
+        "a.",
+        "a..",
+        "a...",
+        "x.tar.gz",
+        "CON",
+        "nul",
+        "AUX.txt",
+        "null",
+        "true",
+        "~",
+        "no",
+        "1e3",
+        "0x10",
+        "- item",
+        "key: value",
+        "&anchor",
+        "*alias",
+        "|",
+        ">",
+        "%YAML",
+        "---",
+        "\u{7f}",
+        "\u{1}",
+        "\u{1b}[31m",
+        "\u{8}",
+        "\u{85}",
+        "\u{a0}",
+        "\u{2028}",
+        "\u{2029}",
+        "\u{feff}",
+        "\u{200b}",
+        "\u{202e}gpj.exe",
+        "\u{fffd}",
+        "\u{ffff}",
+        "\u{10ffff}",
+        "é",
+        "e\u{301}",
+        "ß",
+        "ẞ",
+        "ı",
+        "İ",
+        "ﬁ",
+        "日本語",
+        "עברית",
+        "العربية",
+        "👩‍👩‍👧",
+        "🏳️‍🌈",
+        "ａ",
+        "\u{0}x",
     ];
-    let mut names: BTreeSet<String> = plain.iter().filter(|name| !name.contains('\0')).map(|name| (*name).to_owned()).collect();
+    let mut names: BTreeSet<String> =
+        plain.iter().filter(|name| !name.contains('\0')).map(|name| (*name).to_owned()).collect();
     names.extend([1, 100, 255].map(|length| "n".repeat(length)));
-    names.extend(["é".repeat(127), "日".repeat(85), format!("{}/deep", "d/".repeat(60).trim_end_matches('/'))]);
+    names.extend([
+        "é".repeat(127),
+        "日".repeat(85),
+        format!("{}/deep", "d/".repeat(60).trim_end_matches('/')),
+    ]);
     names.insert(format!("{}/far", vec!["s".repeat(200); 18].join("/")));
     // Each of them as a folder, and as the end of a name.
-    let folders: Vec<String> = names.iter().filter(|name| name.len() < 60).flat_map(|name| [format!("in {name}/{name}"), format!("x{name}")]).collect();
+    let folders: Vec<String> = names
+        .iter()
+        .filter(|name| name.len() < 60)
+        .flat_map(|name| [format!("in {name}/{name}"), format!("x{name}")])
+        .collect();
     names.extend(folders);
     // A name cannot be a file and a folder at once.
-    names.iter().filter(|name| !names.iter().any(|other| other.starts_with(&format!("{name}/")))).cloned().collect()
+    names
+        .iter()
+        .filter(|name| !names.iter().any(|other| other.starts_with(&format!("{name}/"))))
+        .cloned()
+        .collect()
 }
 
 #[test]
@@ -63,7 +176,10 @@ fn odd_names_are_written_after_approval() {
     }
     for names in names.chunks(PATHS_PER_CALL) {
         let arguments = json!({ "root": "workspace", "paths": names, "text": "after" });
-        let staged = env.json(["op", "call", "test:writer/probe.touch", &arguments.to_string(), "--no-prompt"]).exits(3).json();
+        let staged = env
+            .json(["op", "call", "test:writer/probe.touch", &arguments.to_string(), "--no-prompt"])
+            .exits(3)
+            .json();
         let changes = staged["approvals"][0]["changes"].as_array().unwrap();
         assert_eq!(changes.len(), names.len());
         drop(env.run(["approve", "last"]).exits(0));

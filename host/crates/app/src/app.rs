@@ -75,8 +75,10 @@ impl App {
             return Ok(engine);
         }
         let cache = CacheSettings { folder: self.home.file("cache/code"), secret: self.cache_secret()? };
-        let engine = Engine::new(EngineSettings { cache: Some(cache) })
-            .map_err(|error| Error::Io { action: "start the engine".to_owned(), source: std::io::Error::other(error) })?;
+        let engine = Engine::new(EngineSettings { cache: Some(cache) }).map_err(|error| Error::Io {
+            action: "start the engine".to_owned(),
+            source: std::io::Error::other(error),
+        })?;
         Ok(self.engine.get_or_init(|| engine))
     }
 
@@ -99,7 +101,8 @@ impl App {
             return Ok(journal);
         }
         self.home.create()?;
-        let journal = Journal::open(self.home.path(), Arc::clone(&self.probe)).map_err(crate::journal_error)?;
+        let journal =
+            Journal::open(self.home.path(), Arc::clone(&self.probe)).map_err(crate::journal_error)?;
         Ok(self.journal.get_or_init(|| journal))
     }
 }

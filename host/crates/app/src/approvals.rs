@@ -37,7 +37,8 @@ impl Approvers for Keys {
     fn verify(&self, statement: &[u8], digest: &Digest) -> Result<ApproverInfo, Refusal> {
         let (statement, signer) = open(&self.0, statement)?;
         if statement.approves != *digest {
-            let message = format!("the statement approves {}, not {}", statement.approves.short(), digest.short());
+            let message =
+                format!("the statement approves {}, not {}", statement.approves.short(), digest.short());
             return Err(Refusal::new(Code::ApprovalForged, message));
         }
         Ok(ApproverInfo { approver: signer.to_string() })
@@ -48,9 +49,10 @@ impl Approvers for Keys {
 fn open(trust: &TrustStore, bytes: &[u8]) -> Result<(Statement, Fingerprint), Refusal> {
     let forged = |message: String| Refusal::new(Code::ApprovalForged, message);
     let envelope = Envelope::parse(bytes).map_err(|refusal| forged(refusal.message))?;
-    let verified = envelope
-        .verify(PAYLOAD_TYPE, &trust.approver_keys(), NonZeroUsize::MIN)
-        .map_err(|refusal| forged(format!("the approval is not signed by an approver: {}", refusal.message)))?;
+    let verified =
+        envelope.verify(PAYLOAD_TYPE, &trust.approver_keys(), NonZeroUsize::MIN).map_err(|refusal| {
+            forged(format!("the approval is not signed by an approver: {}", refusal.message))
+        })?;
     let statement = serde_json::from_slice(verified.payload)
         .map_err(|error| forged(format!("the approval's statement does not parse: {error}")))?;
     let signer = verified.signers.first().map(pack::PublicKey::fingerprint);
@@ -129,25 +131,36 @@ impl App {
             return self.waiting()?.into_iter().next().ok_or_else(|| unknown(text));
         }
         let journal = self.journal()?;
-        let entry = journal.find_approval(text).map_err(|error: FindError| Error::Refused(Refusal::from(error)))?;
+        let entry =
+            journal.find_approval(text).map_err(|error: FindError| Error::Refused(Refusal::from(error)))?;
         Ok((run::load(journal, &entry.run)?, entry.digest))
     }
 
-    pub(crate) fn approval_view(&self, state: &State, approval: &ApprovalState) -> Result<ApprovalView, Error> {
+    pub(crate) fn approval_view(
+        &self,
+        state: &State,
+        approval: &ApprovalState,
+    ) -> Result<ApprovalView, Error> {
         let created = created(state)?;
         let step = state.graph().step(approval.step);
         let effect = step.map_or(base::Effect::Destructive, |step| step.effect);
         let changes = changes(state, approval);
         let (status, decided_by, statement) = match &approval.answer {
             ApprovalAnswer::Pending => ("waiting", None, None),
-            ApprovalAnswer::Granted { approver, statement, .. } => ("granted", Some(approver.clone()), Some(*statement)),
-            ApprovalAnswer::Consumed { approver, statement, .. } => ("consumed", Some(approver.clone()), Some(*statement)),
+            ApprovalAnswer::Granted { approver, statement, .. } => {
+                ("granted", Some(approver.clone()), Some(*statement))
+            }
+            ApprovalAnswer::Consumed { approver, statement, .. } => {
+                ("consumed", Some(approver.clone()), Some(*statement))
+            }
             ApprovalAnswer::Rejected { by, .. } => ("rejected", Some(by.clone()), None),
             ApprovalAnswer::Stale => ("stale", None, None),
         };
         let unattended = match statement {
             Some(digest) => self.journal()?.artifact(&digest).ok().and_then(|bytes| {
-                open(&crate::trust::load(&self.home).ok()?, &bytes).ok().map(|(statement, _)| statement.unattended)
+                open(&crate::trust::load(&self.home).ok()?, &bytes)
+                    .ok()
+                    .map(|(statement, _)| statement.unattended)
             }),
             None => None,
         };
@@ -178,14 +191,22 @@ impl App {
 /// stale one only the digest is left.
 fn changes(state: &State, approval: &ApprovalState) -> ChangeSet {
     let binding = &approval.binding;
-    let present = state.steps().get(approval.step).filter(|step| step.attempt == binding.attempt).map(StepState::changes);
-    let applied = state.applied().iter().find(|a| a.step == binding.path.step && a.attempt == binding.attempt);
+    let present = state
+        .steps()
+        .get(approval.step)
+        .filter(|step| step.attempt == binding.attempt)
+        .map(StepState::changes);
+    let applied =
+        state.applied().iter().find(|a| a.step == binding.path.step && a.attempt == binding.attempt);
     let applied = applied.map(|applied| applied.changes.clone());
     let found = [present, applied].into_iter().flatten().find(|set| set.digest() == binding.effects);
     found.unwrap_or_default()
 }
 
 fn unknown(text: &str) -> Error {
-    let message = format!("no approval that waits is `{text}`");
+    let message = match text {
+        "last" => "nothing waits for approval".to_owned(),
+        text => format!("no approval that waits is `{text}`"),
+    };
     Error::Refused(Refusal::new(Code::ApprovalUnknown, message).hint("capstan approval list"))
 }

@@ -29,7 +29,9 @@ impl App {
             return Ok(digest);
         }
         let prefix = text.strip_prefix("sha256:").unwrap_or(text);
-        let unknown = |message: String| Error::Refused(Refusal::new(Code::ArtifactUnknown, message).hint("capstan run show last"));
+        let unknown = |message: String| {
+            Error::Refused(Refusal::new(Code::ArtifactUnknown, message).hint("capstan run show last"))
+        };
         if prefix.len() < 4 || !prefix.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')) {
             return Err(unknown(format!("`{text}` is no digest, nor the first four or more digits of one")));
         }

@@ -3,7 +3,10 @@
 //! The compiler runs the author's build scripts and macros with the author's own rights: this is
 //! for one's own sources, never for a pack that came from elsewhere.
 
-#![expect(clippy::disallowed_methods, reason = "this module owns the compiler's process and the pack folder it writes")]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "this module owns the compiler's process and the pack folder it writes"
+)]
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -27,7 +30,7 @@ pub(crate) fn build(folder: &Path, guest_cargo_args: &[String]) -> Result<PathBu
     for name in [pack::MANIFEST, "Cargo.toml"] {
         if !folder.join(name).is_file() {
             let message = format!("`{}` has no `{name}`, so it is no pack's source folder", folder.display());
-            return Err(Error::usage(message, &["capstan pack new <publisher:name>"]));
+            return Err(Error::usage(message, &["capstan pack new --help"]));
         }
     }
     if guest_cargo_args.is_empty() {
@@ -50,21 +53,33 @@ fn compile(folder: &Path, guest_cargo_args: &[String]) -> Result<PathBuf, Error>
         .output()
         .map_err(Error::io("run cargo in", folder))?;
     if !output.status.success() {
-        return Err(Error::refused(Code::ComponentInvalid, format!("the sources in `{}` do not compile", folder.display())));
+        return Err(Error::refused(
+            Code::ComponentInvalid,
+            format!("the sources in `{}` do not compile", folder.display()),
+        ));
     }
     let manifest = fs::canonicalize(folder.join("Cargo.toml")).map_err(Error::io("open", folder))?;
     let text = String::from_utf8_lossy(&output.stdout);
     text.lines()
         .filter_map(|line| serde_json::from_str::<Json>(line).ok())
         .filter(|message| message.get("reason").and_then(Json::as_str) == Some("compiler-artifact"))
-        .filter(|message| message.get("manifest_path").and_then(Json::as_str).map(Path::new) == Some(&manifest))
+        .filter(|message| {
+            message.get("manifest_path").and_then(Json::as_str).map(Path::new) == Some(&manifest)
+        })
         .filter_map(|message| {
             let files = message.get("filenames")?.as_array()?.clone();
-            files.iter().filter_map(Json::as_str).map(PathBuf::from).find(|path| path.extension().is_some_and(|ext| ext == "wasm"))
+            files
+                .iter()
+                .filter_map(Json::as_str)
+                .map(PathBuf::from)
+                .find(|path| path.extension().is_some_and(|ext| ext == "wasm"))
         })
-        .last()
+        .next_back()
         .ok_or_else(|| {
-            Error::usage("cargo made no wasm module", &["set `crate-type = [\"cdylib\"]` under `[lib]` in Cargo.toml"])
+            Error::usage(
+                "cargo made no wasm module",
+                &["set `crate-type = [\"cdylib\"]` under `[lib]` in Cargo.toml"],
+            )
         })
 }
 
@@ -77,12 +92,17 @@ fn require_target() -> Result<(), Error> {
     if added.is_ok_and(|output| output.status.success()) && has_target() {
         return Ok(());
     }
-    Err(Error::usage(format!("the Rust toolchain in use cannot compile for {TARGET}"), &["rustup target add wasm32-unknown-unknown"]))
+    Err(Error::usage(
+        format!("the Rust toolchain in use cannot compile for {TARGET}"),
+        &["rustup target add wasm32-unknown-unknown"],
+    ))
 }
 
 fn has_target() -> bool {
     let output = Command::new("rustc").args(["--print", "target-libdir", "--target", TARGET]).output();
-    output.is_ok_and(|output| output.status.success() && Path::new(String::from_utf8_lossy(&output.stdout).trim()).is_dir())
+    output.is_ok_and(|output| {
+        output.status.success() && Path::new(String::from_utf8_lossy(&output.stdout).trim()).is_dir()
+    })
 }
 
 /// Writes the closed file set, replacing an earlier one.
@@ -108,7 +128,9 @@ fn write_folder(folder: &Path, component: &[u8], wit: &[u8]) -> Result<PathBuf, 
         for entry in fs::read_dir(&plans).map_err(Error::io("list", &plans))? {
             let entry = entry.map_err(Error::io("list", &plans))?;
             let name = entry.file_name();
-            let name = name.to_str().ok_or_else(|| Error::refused(Code::FileName, "a plan's file name is not UTF-8"))?;
+            let name = name
+                .to_str()
+                .ok_or_else(|| Error::refused(Code::FileName, "a plan's file name is not UTF-8"))?;
             put(&format!("plans/{name}"), &read_file(&entry.path(), FILE_BYTES_MAX)?)?;
         }
     }
@@ -119,6 +141,16 @@ fn write_folder(folder: &Path, component: &[u8], wit: &[u8]) -> Result<PathBuf, 
 pub(crate) fn write_envelope(folder: &Path, envelope: &[u8]) -> Result<(), Error> {
     let path = folder.join(pack::ENVELOPE);
     fs::write(&path, envelope).map_err(Error::io("write", &path))
+}
+
+/// Whether the user named a folder.
+pub(crate) fn is_folder(path: &Path) -> bool {
+    path.is_dir()
+}
+
+/// Whether the folder is a pack folder, and not the sources of one.
+pub(crate) fn is_pack_folder(folder: &Path) -> bool {
+    folder.join(pack::COMPONENT).is_file()
 }
 
 /// The pack folder of what the user named: the folder itself, or the `dist/` that a build wrote.

@@ -43,7 +43,10 @@ impl App {
     }
 
     /// Adds the names of the packs that were not loaded, so that a misspelt one can be suggested.
-    pub(crate) fn with_names_of_the_others(&self, mut packs: InstalledPacks) -> Result<InstalledPacks, Error> {
+    pub(crate) fn with_names_of_the_others(
+        &self,
+        mut packs: InstalledPacks,
+    ) -> Result<InstalledPacks, Error> {
         packs.names.extend(self.store()?.list()?.into_iter().map(|receipt| receipt.pack));
         Ok(packs)
     }

@@ -5,6 +5,8 @@ use std::path::Path;
 
 use base::{Code, Refusal};
 
+use crate::view::PlanView;
+
 /// A problem on its way to a shell, which turns it into text or JSON and an exit code.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -13,7 +15,7 @@ pub enum Error {
     Refused(#[from] Refusal),
     /// The planfile has errors; they carry their own codes and places.
     #[error("the planfile has {} error(s)", .0.diagnostics.len())]
-    Plan(Box<PlanReport>),
+    Plan(Box<PlanView>),
     /// The command cannot be carried out as it was typed.
     #[error("{message}")]
     Usage {
@@ -33,39 +35,6 @@ pub enum Error {
     /// A state that the program's own rules exclude.
     #[error("{0}")]
     Bug(String),
-}
-
-/// Diagnostics with the text that they point into.
-#[derive(Debug)]
-pub struct PlanReport {
-    /// Where the planfile is, as the user named it.
-    pub name: String,
-    /// Its text.
-    pub text: String,
-    /// What is wrong with it, in order.
-    pub diagnostics: Vec<plan::Diagnostic>,
-}
-
-impl PlanReport {
-    /// Whether nothing is wrong but that grants are missing.
-    #[must_use]
-    pub fn only_missing_grants(&self) -> bool {
-        self.diagnostics.iter().all(|found| found.code.class() == base::CodeClass::Refused)
-    }
-
-    /// The report for people, with the lines that it points at.
-    #[must_use]
-    pub fn text(&self) -> String {
-        plan::render_text(&self.diagnostics, &plan::PlanSource { name: &self.name, text: &self.text })
-    }
-
-    /// The report for programs, in the form of `plan check`.
-    #[must_use]
-    pub fn json(&self) -> serde_json::Value {
-        let status = if self.only_missing_grants() { "missing-grants" } else { "ill-typed" };
-        let diagnostics: Vec<_> = self.diagnostics.iter().map(plan::Diagnostic::to_json).collect();
-        serde_json::json!({ "status": status, "digest": null, "diagnostics": diagnostics })
-    }
 }
 
 impl Error {

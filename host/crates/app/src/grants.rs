@@ -1,6 +1,6 @@
 //! What packs may reach: `grants.toml`.
 
-use authority::{Grant, Grants, GrantsError, Request};
+use authority::{Grant, Grants, Request};
 use base::{Capability, Code, PackId, Refusal};
 
 use crate::app::App;
@@ -11,16 +11,12 @@ const FILE: &str = "grants.toml";
 
 pub(crate) fn load(home: &Home) -> Result<Grants, Error> {
     let text = home.read_text(FILE)?;
-    Grants::parse_toml(&text).map_err(|error: GrantsError| {
-        let mut refusal = Refusal::new(Code::ScopeMalformed, format!("`grants.toml` {error}"));
-        refusal.hints.extend(error.hint);
-        Error::Refused(refusal)
-    })
+    Ok(Grants::parse_toml(&text).map_err(Refusal::from)?)
 }
 
 /// Parses what the user typed and holds it against what the pack requests.
 pub(crate) fn parse(pack: &PackId, text: &str, request: &Request) -> Result<Grant, Error> {
-    let grant = Grant::parse(pack, text).map_err(|error| Error::refused(Code::ScopeMalformed, error.to_string()))?;
+    let grant = Grant::parse(pack, text).map_err(Refusal::from)?;
     grant.check_requested(request).map_err(|error| {
         let mut refusal = Refusal::new(Code::GrantExceedsRequest, error.to_string());
         refusal.hints.push(format!("capstan pack audit {pack}"));
@@ -73,9 +69,7 @@ impl App {
         let id = crate::packs::parse_id(pack)?;
         let grant = match text.parse::<Capability>() {
             Ok(capability) => Grant { pack: id.clone(), capability, scopes: Vec::new() },
-            Err(_) => {
-                Grant::parse(&id, text).map_err(|error| Error::refused(Code::ScopeMalformed, error.to_string()))?
-            }
+            Err(_) => Grant::parse(&id, text).map_err(Refusal::from)?,
         };
         self.edit_grants(|grants| {
             let before: Vec<Grant> = grants.of_pack(&id);
@@ -88,7 +82,10 @@ impl App {
         })
     }
 
-    pub(crate) fn edit_grants<T>(&self, edit: impl FnOnce(&mut Grants) -> Result<T, Error>) -> Result<T, Error> {
+    pub(crate) fn edit_grants<T>(
+        &self,
+        edit: impl FnOnce(&mut Grants) -> Result<T, Error>,
+    ) -> Result<T, Error> {
         self.home.create()?;
         let _lock = self.home.lock()?;
         let mut grants = load(&self.home)?;

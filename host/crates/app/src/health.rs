@@ -48,17 +48,28 @@ impl App {
         let mut findings = Findings::default();
         match self.load_pack(&id) {
             Ok(pack) => {
-                findings.ok("signature", format!("signed by {}, which is trusted for `{}`", pack.signer(), id.publisher));
+                findings.ok(
+                    "signature",
+                    format!("signed by {}, which is trusted for `{}`", pack.signer(), id.publisher),
+                );
                 findings.ok("digests", format!("{} files are what was signed", pack.statement().files.len()));
                 findings.ok("abi", format!("host interfaces {}", pack.statement().host_abi));
                 check_grants(&mut findings, &pack, &grants::load(&self.home)?);
                 check_limits(&mut findings, &pack);
                 self.check_own(&mut findings, &pack)?;
             }
-            Err(Error::Refused(refusal)) if refusal.code == base::Code::PackUnknown => return Err(refusal.into()),
+            Err(Error::Refused(refusal)) if refusal.code == base::Code::PackUnknown => {
+                return Err(refusal.into());
+            }
             Err(Error::Refused(refusal)) => {
-                let hint = refusal.hints.first().cloned().unwrap_or_else(|| format!("capstan pack uninstall {id}"));
-                findings.add("error", "signature", format!("{}: {}", refusal.code, refusal.message), Some(hint));
+                let hint =
+                    refusal.hints.first().cloned().unwrap_or_else(|| format!("capstan pack uninstall {id}"));
+                findings.add(
+                    "error",
+                    "signature",
+                    format!("{}: {}", refusal.code, refusal.message),
+                    Some(hint),
+                );
             }
             Err(other) => return Err(other),
         }
@@ -75,7 +86,12 @@ impl App {
         let program = match program {
             Ok(program) => program,
             Err(error) => {
-                findings.add("error", "own check", error.to_string(), Some(format!("capstan pack uninstall {id}")));
+                findings.add(
+                    "error",
+                    "own check",
+                    error.to_string(),
+                    Some(format!("capstan pack uninstall {id}")),
+                );
                 return Ok(());
             }
         };
@@ -83,12 +99,18 @@ impl App {
         let report = program.invoke(Invocation {
             interface: HEALTH.to_owned(),
             function: "check".to_owned(),
-            signature: FunctionType { params: Vec::new(), result: Some(Type::Result { ok: text(), err: text() }) },
+            signature: FunctionType {
+                params: Vec::new(),
+                result: Some(Type::Result { ok: text(), err: text() }),
+            },
             arguments: Vec::new(),
             limits: Limits::DEFAULT,
             authority: Authority::of(&pack.manifest().request, &Grants::new(), id, Effect::Pure),
             host: HostContext {
-                roots: Arc::new(Roots::open(BTreeMap::<_, PathBuf>::new()).map_err(|error| Error::Bug(error.to_string()))?),
+                roots: Arc::new(
+                    Roots::open(BTreeMap::<_, PathBuf>::new())
+                        .map_err(|error| Error::Bug(error.to_string()))?,
+                ),
                 artifacts: Arc::new(Nothing),
                 clock: Arc::clone(&self.clock),
                 seed: system::random::<32>()?,
@@ -98,10 +120,14 @@ impl App {
         let ask_author = || Some(format!("ask the publisher of `{id}` about it"));
         match report.outcome {
             Outcome::Returned(Some(Value::String(text))) => findings.ok("own check", text),
-            Outcome::Failed(Some(Value::String(text))) => findings.add("error", "own check", text, ask_author()),
+            Outcome::Failed(Some(Value::String(text))) => {
+                findings.add("error", "own check", text, ask_author());
+            }
             Outcome::Returned(_) | Outcome::Failed(_) => findings.ok("own check", "it answered"),
             Outcome::Denied(denied) => findings.add("error", "own check", denied.to_string(), ask_author()),
-            Outcome::Trapped(trap) => findings.add("error", "own check", format!("it was stopped: {trap}"), ask_author()),
+            Outcome::Trapped(trap) => {
+                findings.add("error", "own check", format!("it was stopped: {trap}"), ask_author());
+            }
         }
         Ok(())
     }
@@ -114,20 +140,46 @@ impl App {
         if self.home.is_initialised() {
             findings.ok("home", format!("`{home}`"));
         } else {
-            findings.add("error", "home", format!("`{home}` is not initialised"), Some("capstan init".to_owned()));
+            findings.add(
+                "error",
+                "home",
+                format!("`{home}` is not initialised"),
+                Some("capstan init".to_owned()),
+            );
         }
         match keys::record(&self.home, keys::APPROVER) {
             Ok(key) if key.protected => findings.ok("approver", "the approver key has a passphrase"),
-            Ok(_) => findings.add("note", "approver", "the approver key has no passphrase: approvals are `unattended`", None),
-            Err(_) => findings.add("error", "approver", "there is no approver key", Some("capstan init".to_owned())),
+            Ok(_) => findings.add(
+                "note",
+                "approver",
+                "the approver key has no passphrase: approvals are `unattended`",
+                None,
+            ),
+            Err(_) => {
+                findings.add(
+                    "error",
+                    "approver",
+                    "there is no approver key",
+                    Some("capstan init".to_owned()),
+                );
+            }
         }
         match crate::trust::load(&self.home) {
             Ok(trust) => findings.ok("trust", format!("{} key(s)", trust.entries().len())),
-            Err(error) => findings.add("error", "trust", error.to_string(), Some(format!("edit `{home}/trust.toml`"))),
+            Err(error) => {
+                findings.add("error", "trust", error.to_string(), Some(format!("edit `{home}/trust.toml`")));
+            }
         }
         match grants::load(&self.home) {
             Ok(grants) => findings.ok("grants", format!("{} grant(s)", grants.iter().count())),
-            Err(error) => findings.add("error", "grants", error.to_string(), Some(format!("edit `{home}/grants.toml`"))),
+            Err(error) => {
+                findings.add(
+                    "error",
+                    "grants",
+                    error.to_string(),
+                    Some(format!("edit `{home}/grants.toml`")),
+                );
+            }
         }
         if self.home.is_initialised() {
             match self.journal() {
@@ -167,7 +219,12 @@ fn check_grants(findings: &mut Findings, pack: &VerifiedPack, grants: &Grants) {
     let missing = authority.missing();
     for missing in &missing {
         let hint = authority::grant_command(id, &missing.grant);
-        findings.add("note", "grants", format!("`{}` is requested and not granted", missing.capability), Some(hint));
+        findings.add(
+            "note",
+            "grants",
+            format!("`{}` is requested and not granted", missing.capability),
+            Some(hint),
+        );
     }
     for capability in pack.unused_requests() {
         findings.add("note", "grants", format!("`{capability}` is requested and never imported"), None);

@@ -59,7 +59,11 @@ impl Home {
     pub(crate) fn create(&self) -> Result<(), Error> {
         for name in ["", "keys", "store", "packs", "cache", "locks", "policy"] {
             let path = self.path.join(name);
-            DirBuilder::new().recursive(true).mode(0o700).create(&path).map_err(Error::io("create", &path))?;
+            DirBuilder::new()
+                .recursive(true)
+                .mode(0o700)
+                .create(&path)
+                .map_err(Error::io("create", &path))?;
         }
         Ok(())
     }

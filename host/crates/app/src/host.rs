@@ -5,7 +5,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use base::{Change, Clock, Code, Digest, OperationName, PackId, Probe, Refusal};
 use engine::files::{self, FileProblem, Roots};
-use engine::{ArtifactError, Artifacts, CancelToken, GuestThreads, HostContext, Invocation, Outcome, Program};
+use engine::{
+    ArtifactError, Artifacts, CancelToken, GuestThreads, HostContext, Invocation, Outcome, Program,
+};
 use journal::{DeniedCall, HowApplied, Journal, RootRecord};
 use run::{ApplyError, CallFuture, CallOutcome, CallReport, CallRequest, Effects, Invoke, OnDisk};
 
@@ -18,7 +20,12 @@ pub(crate) fn root_records(roots: &Roots) -> Result<Vec<RootRecord>, Error> {
         let path = root.path().to_str().ok_or_else(|| {
             Error::usage(format!("the folder of root `{name}` has a name that is not UTF-8"), &[])
         })?;
-        Ok(RootRecord { name: name.clone(), path: path.to_owned(), inode: root.inode(), device: root.device() })
+        Ok(RootRecord {
+            name: name.clone(),
+            path: path.to_owned(),
+            inode: root.inode(),
+            device: root.device(),
+        })
     };
     roots.iter().map(record).collect()
 }
@@ -49,7 +56,11 @@ impl Invoke for Calls {
 
 impl Calls {
     /// The pack must be the very one that the plan was checked against.
-    fn prepare(&self, call: CallRequest, artifacts: Arc<RunArtifacts>) -> Result<(Program, Invocation), Refusal> {
+    fn prepare(
+        &self,
+        call: CallRequest,
+        artifacts: Arc<RunArtifacts>,
+    ) -> Result<(Program, Invocation), Refusal> {
         let id = &call.operation.pack;
         let absent = || Refusal::new(Code::PackUnknown, format!("pack `{id}` is not installed"));
         let pack = self.packs.packs.get(id).ok_or_else(absent)?;
@@ -59,7 +70,8 @@ impl Calls {
         }
         let program = self.programs.get(id).ok_or_else(absent)?.clone();
         let authority = self.packs.authority(id, call.effect).ok_or_else(absent)?;
-        let seed = system::random::<32>().map_err(|error| Refusal::new(Code::CallFailed, error.to_string()))?;
+        let seed =
+            system::random::<32>().map_err(|error| Refusal::new(Code::CallFailed, error.to_string()))?;
         let invocation = Invocation {
             interface: call.operation.interface.to_string(),
             function: call.operation.function.to_string(),
@@ -67,7 +79,12 @@ impl Calls {
             arguments: call.arguments,
             limits: call.limits,
             authority,
-            host: HostContext { roots: Arc::clone(&self.roots), artifacts, clock: Arc::clone(&self.clock), seed },
+            host: HostContext {
+                roots: Arc::clone(&self.roots),
+                artifacts,
+                clock: Arc::clone(&self.clock),
+                seed,
+            },
             cancel: CancelToken::default(),
         };
         Ok((program, invocation))
@@ -122,9 +139,10 @@ fn report(operation: &OperationName, report: engine::Report, kept: &RunArtifacts
         Outcome::Returned(value) => CallOutcome::Returned(value),
         Outcome::Failed(value) => CallOutcome::Failed(value),
         Outcome::Denied(refusal) => CallOutcome::Denied(denied(&refusal)),
-        Outcome::Trapped(trap) => {
-            CallOutcome::Trapped { trap: trap.as_str().to_owned(), message: format!("`{operation}` was stopped: {trap}") }
-        }
+        Outcome::Trapped(trap) => CallOutcome::Trapped {
+            trap: trap.as_str().to_owned(),
+            message: format!("`{operation}` was stopped: {trap}"),
+        },
     };
     let lines = report.log.iter().map(|line| format!("{}: {}\n", line.source.as_str(), line.text));
     let mut blobs = report.blobs;
@@ -164,7 +182,8 @@ impl Effects for FileEffects {
     }
 
     fn apply(&self, change: &Change, contents: Option<&[u8]>, key: &str) -> Result<HowApplied, ApplyError> {
-        let applied = files::apply(&self.roots, change, contents, key, self.probe.as_ref()).map_err(apply_error)?;
+        let applied =
+            files::apply(&self.roots, change, contents, key, self.probe.as_ref()).map_err(apply_error)?;
         Ok(match applied.how {
             files::AppliedHow::Created => HowApplied::Created,
             files::AppliedHow::Exchanged => HowApplied::Exchanged,
@@ -177,7 +196,9 @@ impl Effects for FileEffects {
 
 fn apply_error(error: files::ApplyError) -> ApplyError {
     match error {
-        files::ApplyError::Conflict { found, .. } => ApplyError::Conflict { found, message: error.to_string() },
+        files::ApplyError::Conflict { found, .. } => {
+            ApplyError::Conflict { found, message: error.to_string() }
+        }
         other => ApplyError::Io(other.to_string()),
     }
 }

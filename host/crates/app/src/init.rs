@@ -8,7 +8,8 @@ use crate::view::{InitView, KeyView};
 use crate::{Error, trust};
 
 /// The text of a new `config.toml`.
-const CONFIG: &str = "# Capstan's settings. Trust is in trust.toml, grants are in grants.toml.\nmode = \"solo\"\n";
+const CONFIG: &str =
+    "# Capstan's settings. Trust is in trust.toml, grants are in grants.toml.\nmode = \"solo\"\n";
 
 impl App {
     /// Makes what is missing of the home folder; changes nothing that is there.
@@ -26,7 +27,11 @@ impl App {
             let _lock = self.home.lock()?;
             let mut store = trust::load(&self.home)?;
             if !store.approver_keys().contains(&key.public) {
-                store.add(TrustedKey { role: Role::Approver, key: key.public.clone(), added: self.clock.now() })?;
+                store.add(TrustedKey {
+                    role: Role::Approver,
+                    key: key.public.clone(),
+                    added: self.clock.now(),
+                })?;
                 trust::save(&self.home, &store)?;
             }
             if created {

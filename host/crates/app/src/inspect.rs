@@ -32,7 +32,7 @@ impl App {
     /// not refused.
     pub fn pack_inspect(&self, pack_or_folder: &str) -> Result<InspectView, Error> {
         let folder = Path::new(pack_or_folder);
-        if folder.is_dir() {
+        if build::is_folder(folder) {
             return self.pack_inspect_folder(folder);
         }
         let id = parse_id(pack_or_folder)?;
@@ -83,11 +83,10 @@ impl App {
 /// that a reviewer sees what would be installed, and by whose word.
 fn untrusted(files: PackFiles, grants: &Grants) -> Result<InspectView, Error> {
     let envelope = pack::Envelope::parse(files.require(pack::ENVELOPE)?)?;
-    let fingerprint = envelope
-        .fingerprints()
-        .into_iter()
-        .next()
-        .ok_or_else(|| Error::refused(base::Code::SigUntrusted, "the envelope brings no admissible key"))?;
+    let fingerprint =
+        envelope.fingerprints().into_iter().next().ok_or_else(|| {
+            Error::refused(base::Code::SigUntrusted, "the envelope brings no admissible key")
+        })?;
     let (publisher, key) = pack::introduce(&files, &fingerprint)?;
     let mut supposed = pack::TrustStore::new();
     let role = pack::Role::Pack { publisher };
@@ -112,7 +111,8 @@ fn view(parts: &Parts<'_>, grants: &Grants) -> InspectView {
     let operations = operations(parts.manifest, parts.inspection, parts.docs);
     let capabilities = capabilities(parts, grants);
     let warnings = capabilities.iter().filter_map(over_privilege).collect();
-    let baseline = |import: &pack::Import| !matches!(import.kind, ImportKind::Capability(c) if c.needs_grant());
+    let baseline =
+        |import: &pack::Import| !matches!(import.kind, ImportKind::Capability(c) if c.needs_grant());
     InspectView {
         pack: parts.manifest.id.clone(),
         version: parts.manifest.version.to_string(),
@@ -123,7 +123,13 @@ fn view(parts: &Parts<'_>, grants: &Grants) -> InspectView {
         files: parts.files.iter().map(|(name, bytes)| (name.to_owned(), Digest::of(bytes))).collect(),
         operations,
         capabilities,
-        baseline_imports: parts.inspection.imports.iter().filter(|i| baseline(i)).map(|i| i.name.clone()).collect(),
+        baseline_imports: parts
+            .inspection
+            .imports
+            .iter()
+            .filter(|i| baseline(i))
+            .map(|i| i.name.clone())
+            .collect(),
         health: parts.inspection.health,
         warnings,
     }
@@ -138,8 +144,15 @@ pub(crate) fn operations(manifest: &Manifest, inspection: &Inspection, docs: &Do
     manifest.operations.iter().filter_map(view).collect()
 }
 
-fn operation(id: &PackId, local: &str, declared: &Operation, function: &FunctionType, docs: Option<&str>) -> OperationView {
-    let params: Vec<String> = function.params.iter().map(|param| format!("{}: {}", param.name, param.ty)).collect();
+fn operation(
+    id: &PackId,
+    local: &str,
+    declared: &Operation,
+    function: &FunctionType,
+    docs: Option<&str>,
+) -> OperationView {
+    let params: Vec<String> =
+        function.params.iter().map(|param| format!("{}: {}", param.name, param.ty)).collect();
     let result = function.result.as_ref().map(|ty| format!(" -> {ty}")).unwrap_or_default();
     OperationView {
         name: format!("{id}/{local}"),
@@ -169,19 +182,20 @@ fn capabilities(parts: &Parts<'_>, grants: &Grants) -> Vec<CapabilityView> {
     for row in authority.explain() {
         rows.insert(row.capability, (scopes(row.requested), scopes(row.granted)));
     }
-    let view = |(capability, (requested, granted)): (Capability, (Vec<String>, Vec<String>))| CapabilityView {
-        capability: capability.to_string(),
-        requested,
-        imported: imported.contains(&capability),
-        granted,
-        used_by: parts
-            .manifest
-            .operations
-            .iter()
-            .filter(|(_, declared)| capability.permitted_by(declared.effect))
-            .map(|(local, _)| local.clone())
-            .collect(),
-    };
+    let view =
+        |(capability, (requested, granted)): (Capability, (Vec<String>, Vec<String>))| CapabilityView {
+            capability: capability.to_string(),
+            requested,
+            imported: imported.contains(&capability),
+            granted,
+            used_by: parts
+                .manifest
+                .operations
+                .iter()
+                .filter(|(_, declared)| capability.permitted_by(declared.effect))
+                .map(|(local, _)| local.clone())
+                .collect(),
+        };
     rows.into_iter().map(view).collect()
 }
 

@@ -60,8 +60,17 @@ impl KeyRecord {
 }
 
 /// Makes a key and stores it under a name that is free.
-pub(crate) fn create(home: &Home, name: &str, role: KeyRole, passphrase: Option<&str>) -> Result<KeyRecord, Error> {
+pub(crate) fn create(
+    home: &Home,
+    name: &str,
+    role: KeyRole,
+    passphrase: Option<&str>,
+) -> Result<KeyRecord, Error> {
     check_name(name)?;
+    if name == APPROVER && role != KeyRole::Approver {
+        let message = format!("`{APPROVER}` is the name of the key that signs approvals: choose another");
+        return Err(Error::usage(message, &["capstan key list"]));
+    }
     home.create()?;
     let _lock = home.lock()?;
     if home.file(&public_name(name)).exists() {
@@ -118,7 +127,10 @@ pub(crate) fn load(home: &Home, record: &KeyRecord, passphrase: Option<&str>) ->
         (false, _) => bytes,
         (true, Some(passphrase)) => decrypt(&bytes, passphrase)?,
         (true, None) => {
-            return Err(Error::usage(format!("the key `{}` has a passphrase, and none was given", record.name), &[]));
+            return Err(Error::usage(
+                format!("the key `{}` has a passphrase, and none was given", record.name),
+                &[],
+            ));
         }
     };
     let text = std::str::from_utf8(&text).map_err(|_| damaged(&record.name))?;
@@ -134,15 +146,20 @@ pub(crate) fn pack_key(home: &Home, name: Option<&str>) -> Result<KeyRecord, Err
     if let Some(name) = name {
         let found = record(home, name)?;
         if found.role != KeyRole::Pack {
-            return Err(Error::refused(Code::KeyInadmissible, format!("the key `{name}` signs approvals, not packs")));
+            return Err(Error::refused(
+                Code::KeyInadmissible,
+                format!("the key `{name}` signs approvals, not packs"),
+            ));
         }
         return Ok(found);
     }
     let mut keys: Vec<_> = list(home)?.into_iter().filter(|key| key.role == KeyRole::Pack).collect();
     match (keys.pop(), keys.is_empty()) {
         (Some(key), true) => Ok(key),
-        (None, _) => Err(Error::usage("there is no pack key in this home", &["capstan key new <name>"])),
-        (Some(_), false) => Err(Error::usage("there are several pack keys: name one with `--key`", &["capstan key list"])),
+        (None, _) => Err(Error::usage("there is no pack key in this home", &["capstan key new main"])),
+        (Some(_), false) => {
+            Err(Error::usage("there are several pack keys: name one with `--key`", &["capstan key list"]))
+        }
     }
 }
 
@@ -181,7 +198,8 @@ fn decrypt(bytes: &[u8], passphrase: &str) -> Result<Zeroizing<Vec<u8>>, Error> 
     let wrong = || Error::usage("the passphrase is wrong", &[]);
     let decryptor = age::Decryptor::new(bytes).map_err(|_| wrong())?;
     let identity = age::scrypt::Identity::new(SecretString::from(passphrase.to_owned()));
-    let mut reader = decryptor.decrypt(std::iter::once(&identity as &dyn age::Identity)).map_err(|_| wrong())?;
+    let mut reader =
+        decryptor.decrypt(std::iter::once(&identity as &dyn age::Identity)).map_err(|_| wrong())?;
     let mut out = Zeroizing::new(Vec::new());
     reader.read_to_end(&mut out).map_err(|_| wrong())?;
     Ok(out)

@@ -31,7 +31,7 @@ mod view;
 
 pub use app::{App, Settings};
 pub use base::{Change, ChangeSet, Code, CodeClass, Limits};
-pub use error::{Error, PlanReport};
+pub use error::Error;
 pub use home::Home;
 pub use keys::KeyRole;
 pub use kill::KillAt;
@@ -40,10 +40,16 @@ pub use packs::InstallOptions;
 pub use plans::RunOptions;
 pub use template::NewPackView;
 pub use view::{
-    ApprovalView, ArtifactView, BuildView, CallView, CapabilityView, Finding, GrantView, HealthView, InitView,
-    InspectView, InstallView, KeyView, NextAction, OperationView, PackView, PlanView, Problem, RunSummary, RunView,
-    SignView, StepEffect, StepView, TrustView, UndoView, UsageTotal,
+    ApprovalView, ArtifactView, BuildView, CallView, CapabilityView, Finding, GrantView, HealthView,
+    InitView, InspectView, InstallView, KeyView, NextAction, OperationView, PackView, PlanView, Problem,
+    RunSummary, RunView, SignView, StepEffect, StepView, TrustView, UndoView, UsageTotal,
 };
+
+/// Whether the user named a folder, rather than an installed pack.
+#[must_use]
+pub fn is_folder(path: &std::path::Path) -> bool {
+    build::is_folder(path)
+}
 
 /// A problem of the journal as the shells see it.
 fn journal_error(error: impl Into<base::Refusal>) -> Error {

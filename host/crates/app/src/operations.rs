@@ -58,7 +58,8 @@ impl App {
             }
             None => self.all_installed()?.packs.into_values().collect(),
         };
-        let views = |pack: &VerifiedPack| inspect::operations(pack.manifest(), pack.inspection(), pack.docs());
+        let views =
+            |pack: &VerifiedPack| inspect::operations(pack.manifest(), pack.inspection(), pack.docs());
         Ok(packs.iter().flat_map(views).collect())
     }
 
@@ -86,8 +87,17 @@ impl App {
         if effect.has_side_effects() {
             return self.run_one_step(&name, options).map(CallResult::Run);
         }
-        let authority = Authority::of(&pack.manifest().request, &grants::load(&self.home)?, &name.pack, effect);
-        self.call(&pack, &name.local(), authority, options).map(CallResult::Called)
+        let authority =
+            Authority::of(&pack.manifest().request, &grants::load(&self.home)?, &name.pack, effect);
+        self.call(&pack, &name.local(), authority, options).map(CallResult::Called).map_err(|error| {
+            match error {
+                // Only an installed operation can be shown.
+                Error::Refused(refusal) if refusal.code == Code::CallArguments => {
+                    Error::Refused(refusal.hint(format!("capstan op show {name}")))
+                }
+                other => other,
+            }
+        })
     }
 
     /// Builds the pack in `folder`, signs it with a key that is thrown away, and calls it. What it
@@ -95,7 +105,12 @@ impl App {
     ///
     /// # Errors
     /// As for building and signing, and as [`App::op_call`].
-    pub fn op_call_folder(&self, folder: &Path, local: &str, options: &CallOptions) -> Result<CallView, Error> {
+    pub fn op_call_folder(
+        &self,
+        folder: &Path,
+        local: &str,
+        options: &CallOptions,
+    ) -> Result<CallView, Error> {
         let files = PackFiles::read(&build::build(folder, &self.guest_cargo_args)?)?;
         let (manifest, _) = pack::validate(&files)?;
         let key = SigningKey::from_seed(&Zeroizing::new(system::random::<32>()?));
@@ -109,7 +124,13 @@ impl App {
         self.call(&pack, local, authority, options)
     }
 
-    fn call(&self, pack: &VerifiedPack, local: &str, authority: Authority, options: &CallOptions) -> Result<CallView, Error> {
+    fn call(
+        &self,
+        pack: &VerifiedPack,
+        local: &str,
+        authority: Authority,
+        options: &CallOptions,
+    ) -> Result<CallView, Error> {
         let declared = declared(pack, local)?;
         let signature = signature(pack, local)?;
         let arguments = arguments(&options.arguments, signature, local)?;
@@ -207,13 +228,15 @@ pub(crate) fn open_roots(workspace: &Path, roots: &[String]) -> Result<Roots, Er
 
 /// The folders behind root names.
 pub(crate) fn name_roots(workspace: &Path, roots: &[String]) -> Result<BTreeMap<RootName, PathBuf>, Error> {
-    let workspace_name: RootName = "workspace".parse().map_err(|error: base::ParseIdError| Error::Bug(error.to_string()))?;
+    let workspace_name: RootName =
+        "workspace".parse().map_err(|error: base::ParseIdError| Error::Bug(error.to_string()))?;
     let mut named = BTreeMap::from([(workspace_name, workspace.to_owned())]);
     for root in roots {
         let (name, folder) = root
             .split_once('=')
             .ok_or_else(|| Error::usage(format!("`{root}` is no root"), &["write `--root name=folder`"]))?;
-        let name: RootName = name.parse().map_err(|error: base::ParseIdError| Error::usage(error.to_string(), &[]))?;
+        let name: RootName =
+            name.parse().map_err(|error: base::ParseIdError| Error::usage(error.to_string(), &[]))?;
         named.insert(name, std::path::absolute(folder).map_err(Error::io("find", Path::new(folder)))?);
     }
     Ok(named)
@@ -250,16 +273,38 @@ fn view(id: &PackId, local: &str, report: &Report, roots: &Roots) -> CallView {
 }
 
 /// The planfile of a call with side effects: one step, the arguments as they were given.
-pub(crate) fn one_step_plan(name: &OperationName, version: &semver::Version, arguments: &str) -> Result<String, Error> {
-    let json = values::parse_json(arguments.as_bytes())
-        .map_err(|error| Error::refused(Code::CallArguments, format!("the arguments are not JSON: {error}")))?;
+pub(crate) fn one_step_plan(
+    name: &OperationName,
+    version: &semver::Version,
+    arguments: &str,
+) -> Result<String, Error> {
+    let json = values::parse_json(arguments.as_bytes()).map_err(|error| {
+        Error::refused(Code::CallArguments, format!("the arguments are not JSON: {error}"))
+    })?;
     let plan = serde_json::json!({
         "schema": "capstan.plan/v1",
         "name": "call",
         "packs": { "p": format!("{} ={version}", name.pack) },
         "steps": { "call": { "call": format!("p/{}", name.local()), "with": escape_dollars(json) } },
     });
-    Ok(format!("{plan:#}\n"))
+    Ok(format!("{}\n", escape_unwritable(&format!("{plan:#}"))))
+}
+
+/// A planfile holds no control characters and none that reorder or hide text; a JSON string of it
+/// may mean them.
+fn escape_unwritable(json: &str) -> String {
+    let mut text = String::with_capacity(json.len());
+    for c in json.chars() {
+        let unwritable = c != '\n' && c.is_control()
+            || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+            || matches!(c, '\u{feff}' | '\u{fffe}' | '\u{ffff}');
+        if unwritable {
+            text += &format!("\\u{:04x}", u32::from(c));
+        } else {
+            text.push(c);
+        }
+    }
+    text
 }
 
 /// In a planfile `$` starts a reference; `$$` is a dollar.
@@ -268,8 +313,9 @@ fn escape_dollars(json: serde_json::Value) -> serde_json::Value {
     match json {
         Json::String(text) => Json::String(text.replace('$', "$$")),
         Json::Array(items) => Json::Array(items.into_iter().map(escape_dollars).collect()),
-        Json::Object(map) => Json::Object(map.into_iter().map(|(key, value)| (key, escape_dollars(value))).collect()),
+        Json::Object(map) => {
+            Json::Object(map.into_iter().map(|(key, value)| (key, escape_dollars(value))).collect())
+        }
         other => other,
     }
 }
-

@@ -35,7 +35,8 @@ struct Signed {
 
 /// Parses what the user gave as a pack's name.
 pub(crate) fn parse_id(text: &str) -> Result<PackId, Error> {
-    text.parse().map_err(|error: base::ParseNameError| Error::usage(error.to_string(), &["capstan pack list"]))
+    text.parse()
+        .map_err(|error: base::ParseNameError| Error::usage(error.to_string(), &["capstan pack list"]))
 }
 
 impl App {
@@ -107,7 +108,7 @@ impl App {
         says: Option<&Path>,
         key: Option<&str>,
     ) -> Result<SignView, Error> {
-        let is_pack = folder.join(pack::COMPONENT).is_file();
+        let is_pack = build::is_pack_folder(folder);
         let folder = if is_pack { folder.to_owned() } else { build::build(folder, &self.guest_cargo_args)? };
         let record = keys::pack_key(&self.home, key)?;
         let key = keys::load(&self.home, &record, None)?;
@@ -157,7 +158,8 @@ impl App {
             .map(|envelope| envelope.fingerprints())
             .unwrap_or_default();
         let (trust, _) = self.trust_with(introduced.as_ref())?;
-        let pack = pack::verify(files, &trust).map_err(|refusal| trust_hint(refusal, folder, &fingerprints))?;
+        let pack =
+            pack::verify(files, &trust).map_err(|refusal| trust_hint(refusal, folder, &fingerprints))?;
         let id = pack.manifest().id.clone();
         let new_grants = options
             .grants
@@ -262,7 +264,8 @@ fn trust_hint(refusal: Refusal, folder: &Path, fingerprints: &[Fingerprint]) -> 
     if refusal.code != Code::SigUntrusted {
         return refusal;
     }
-    fingerprints.iter().fold(refusal, |refusal, fingerprint| {
+    let bare = Refusal { hints: Vec::new(), ..refusal };
+    fingerprints.iter().fold(bare, |refusal, fingerprint| {
         refusal
             .hint(format!("if `{fingerprint}` is the publisher's key, as they told you by another way:"))
             .hint(format!("capstan pack install {} --trust {fingerprint}", folder.display()))

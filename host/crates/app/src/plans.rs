@@ -4,12 +4,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use base::{Code, OperationName, RunId};
-use plan::{CheckStatus, CheckedPlan, PlanSource};
+use plan::{CheckStatus, Checked, CheckedPlan, PlanSource};
 use run::NewRun;
 
 use crate::app::App;
 use crate::catalog::InstalledPacks;
-use crate::error::PlanReport;
 use crate::operations::{self, CallOptions};
 use crate::view::{PlanView, RunView, StepEffect};
 use crate::{Error, system};
@@ -56,27 +55,7 @@ impl App {
     pub fn plan_check(&self, path: &Path) -> Result<PlanView, Error> {
         let text = PlanText::read(path)?;
         let checked = plan::check(&text.source(), &self.catalog_for(&text)?);
-        let status = match checked.status() {
-            CheckStatus::Ok => "ok",
-            CheckStatus::Refused => "missing-grants",
-            CheckStatus::Malformed => "ill-typed",
-        };
-        let plan = checked.plan.as_ref();
-        let effect = |step: &plan::StepEffect| StepEffect {
-            step: step.step.to_string(),
-            operation: step.operation.to_string(),
-            effect: step.effect,
-        };
-        Ok(PlanView {
-            status,
-            digest: plan.map(|plan| plan.digest),
-            name: plan.map(|plan| plan.name.clone()),
-            diagnostics: checked.diagnostics.iter().map(plan::Diagnostic::to_json).collect(),
-            rendered: plan::render_text(&checked.diagnostics, &text.source()),
-            effects: checked.effects.iter().map(effect).collect(),
-            gates: checked.gates.iter().map(|gate| gate.step.to_string()).collect(),
-            packs: plan.map(|plan| plan.packs.values().map(describe_pack).collect()).unwrap_or_default(),
-        })
+        Ok(view(&text, &checked))
     }
 
     /// Checks a planfile and runs it until it ends or waits for a person.
@@ -93,8 +72,11 @@ impl App {
         let version = self.load_pack(&name.pack)?.manifest().version.clone();
         let text = operations::one_step_plan(name, &version, &options.arguments)?;
         let text = PlanText { name: "call.plan.yaml".to_owned(), text };
-        let options =
-            RunOptions { inputs: Vec::new(), roots: options.roots.clone(), workspace: options.workspace.clone() };
+        let options = RunOptions {
+            inputs: Vec::new(),
+            roots: options.roots.clone(),
+            workspace: options.workspace.clone(),
+        };
         self.run_text(&text, &options)
     }
 
@@ -122,13 +104,21 @@ impl App {
     /// names it, and of no concern otherwise.
     fn catalog_for(&self, text: &PlanText) -> Result<InstalledPacks, Error> {
         let installed = self.store()?.list()?;
-        self.installed(installed.into_iter().map(|receipt| receipt.pack).filter(|id| text.text.contains(&id.to_string())))
-            .and_then(|named| self.with_names_of_the_others(named))
+        self.installed(
+            installed
+                .into_iter()
+                .map(|receipt| receipt.pack)
+                .filter(|id| text.text.contains(&id.to_string())),
+        )
+        .and_then(|named| self.with_names_of_the_others(named))
     }
 
     /// The checked plan of a run, from the planfile that it was started with and the packs, trust
     /// and grants of now.
-    pub(crate) fn plan_of(&self, created: &journal::RunCreated) -> Result<(CheckedPlan, InstalledPacks), Error> {
+    pub(crate) fn plan_of(
+        &self,
+        created: &journal::RunCreated,
+    ) -> Result<(CheckedPlan, InstalledPacks), Error> {
         let bytes = self.journal()?.artifact(&created.planfile).map_err(crate::journal_error)?;
         let text = String::from_utf8(bytes)
             .map_err(|_| Error::refused(Code::JournalDamaged, "the run's planfile is not UTF-8"))?;
@@ -139,14 +129,40 @@ impl App {
     }
 }
 
-/// The checked plan, or the report of what is wrong.
+/// The checked plan, or the report of what is wrong: the one that `plan check` gives.
 fn checked(text: &PlanText, packs: &InstalledPacks) -> Result<CheckedPlan, Error> {
     let checked = plan::check(&text.source(), packs);
-    checked.plan.ok_or_else(|| report(text, checked.diagnostics))
+    let refusal = || Error::Plan(Box::new(view(text, &checked)));
+    checked.plan.clone().ok_or_else(refusal)
 }
 
+/// The report of what is wrong with a run's inputs.
 fn report(text: &PlanText, diagnostics: Vec<plan::Diagnostic>) -> Error {
-    Error::Plan(Box::new(PlanReport { name: text.name.clone(), text: text.text.clone(), diagnostics }))
+    let checked = Checked { plan: None, diagnostics, effects: Vec::new(), gates: Vec::new() };
+    Error::Plan(Box::new(view(text, &checked)))
+}
+
+fn view(text: &PlanText, checked: &Checked) -> PlanView {
+    let plan = checked.plan.as_ref();
+    let effect = |step: &plan::StepEffect| StepEffect {
+        step: step.step.to_string(),
+        operation: step.operation.to_string(),
+        effect: step.effect,
+    };
+    PlanView {
+        status: match checked.status() {
+            CheckStatus::Ok => "ok",
+            CheckStatus::Refused => "missing-grants",
+            CheckStatus::Malformed => "ill-typed",
+        },
+        digest: plan.map(|plan| plan.digest),
+        name: plan.map(|plan| plan.name.clone()),
+        diagnostics: checked.diagnostics.iter().map(plan::Diagnostic::to_json).collect(),
+        rendered: plan::render_text(&checked.diagnostics, &text.source()),
+        effects: checked.effects.iter().map(effect).collect(),
+        gates: checked.gates.iter().map(|gate| gate.step.to_string()).collect(),
+        packs: plan.map(|plan| plan.packs.values().map(describe_pack).collect()).unwrap_or_default(),
+    }
 }
 
 fn describe_pack(pack: &plan::CheckedPack) -> String {

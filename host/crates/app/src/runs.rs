@@ -13,13 +13,13 @@ use run::{NoObserver, State};
 use serde_json::Value as Json;
 use tokio::sync::watch;
 
+use crate::Error;
 use crate::app::App;
 use crate::approvals;
 use crate::catalog::InstalledPacks;
 use crate::host::{self, Calls, FileEffects};
 use crate::time::rfc3339;
 use crate::view::{NextAction, Problem, RunSummary, RunView, StepView, UndoView, UsageTotal};
-use crate::Error;
 
 /// The most runs that `run list` gives.
 const LIST_MAX: usize = 1_000;
@@ -128,7 +128,9 @@ impl App {
         let records = self.journal()?.events(&id).map_err(Refusal::from)?;
         let line = |record: journal::Record| {
             let mut json = serde_json::json!({ "run_id": id, "seq": record.seq, "at": rfc3339(record.at) });
-            if let (Json::Object(line), Ok(Json::Object(event))) = (&mut json, serde_json::to_value(&record.event)) {
+            if let (Json::Object(line), Ok(Json::Object(event))) =
+                (&mut json, serde_json::to_value(&record.event))
+            {
                 line.extend(event);
             }
             json
@@ -183,7 +185,12 @@ impl App {
 
     pub(crate) fn find_run(&self, text: &str) -> Result<RunId, Error> {
         let found = self.journal()?.find_run(text);
-        found.map_err(|error: FindError| Error::Refused(Refusal::from(error)))
+        found.map_err(|error: FindError| match error {
+            FindError::None { .. } if text == "last" => {
+                Refusal::new(Code::RunUnknown, "there is no run yet").hint("capstan run list").into()
+            }
+            other => Error::Refused(Refusal::from(other)),
+        })
     }
 
     pub(crate) fn run_view(&self, state: &State) -> Result<RunView, Error> {
@@ -215,7 +222,11 @@ impl App {
             artifacts: view.artifacts.iter().map(|(digest, _)| *digest).collect(),
             outputs,
             reason: view.problem.map(|(code, message)| Problem { code, message }),
-            next_actions: view.next_actions.iter().map(action).collect(),
+            next_actions: self
+                .denied_grants(state)?
+                .into_iter()
+                .chain(view.next_actions.iter().map(action))
+                .collect(),
             usage: self.usage(state)?,
         })
     }
@@ -233,11 +244,28 @@ impl App {
         }
     }
 
+    /// The grants that its failed calls would have needed.
+    fn denied_grants(&self, state: &State) -> Result<Vec<NextAction>, Error> {
+        let mut commands = std::collections::BTreeSet::new();
+        for record in self.journal()?.events(state.run()).map_err(Refusal::from)? {
+            if let journal::Event::StepFailed { denied, .. } = &record.event {
+                commands.extend(denied.iter().filter_map(|denied| denied.grant.clone()));
+            }
+        }
+        let action = |command| NextAction {
+            label: "grant what the run was denied, then run it again".to_owned(),
+            command,
+        };
+        Ok(commands.into_iter().map(action).collect())
+    }
+
     fn usage(&self, state: &State) -> Result<UsageTotal, Error> {
         let mut total = UsageTotal::default();
         for record in self.journal()?.events(state.run()).map_err(Refusal::from)? {
             let usage = match &record.event {
-                journal::Event::StepCompleted { call, .. } | journal::Event::EffectsStaged { call, .. } => call.usage,
+                journal::Event::StepCompleted { call, .. } | journal::Event::EffectsStaged { call, .. } => {
+                    call.usage
+                }
                 journal::Event::StepFailed { usage, .. } => *usage,
                 _ => continue,
             };
@@ -291,7 +319,12 @@ fn step(step: &run::view::StepView) -> StepView {
     });
     let conflict = (!step.conflicts.is_empty()).then(|| Problem {
         code: Code::EffectConflict.to_string(),
-        message: step.conflicts.iter().map(|c| format!("`{}`: {}", c.path, c.message)).collect::<Vec<_>>().join("; "),
+        message: step
+            .conflicts
+            .iter()
+            .map(|c| format!("`{}`: {}", c.path, c.message))
+            .collect::<Vec<_>>()
+            .join("; "),
     });
     let stale = step.stale.last().map(|(attempt, changed)| Problem {
         code: Code::ApprovalStale.to_string(),

@@ -75,10 +75,46 @@ const SDK: &[(&str, &str)] = embed![
 
 /// Words that WIT, Rust or cargo keep for themselves, so that a pack of that name would not build.
 const RESERVED: [&str; 40] = [
-    "as", "async", "await", "bool", "borrow", "break", "char", "const", "constructor", "crate", "enum", "export",
-    "f32", "f64", "flags", "fn", "for", "func", "future", "if", "impl", "import", "include", "interface", "list",
-    "option", "own", "package", "record", "resource", "result", "self", "static", "stream", "string", "test", "tuple",
-    "type", "use", "world",
+    "as",
+    "async",
+    "await",
+    "bool",
+    "borrow",
+    "break",
+    "char",
+    "const",
+    "constructor",
+    "crate",
+    "enum",
+    "export",
+    "f32",
+    "f64",
+    "flags",
+    "fn",
+    "for",
+    "func",
+    "future",
+    "if",
+    "impl",
+    "import",
+    "include",
+    "interface",
+    "list",
+    "option",
+    "own",
+    "package",
+    "record",
+    "resource",
+    "result",
+    "self",
+    "static",
+    "stream",
+    "string",
+    "test",
+    "tuple",
+    "type",
+    "use",
+    "world",
 ];
 
 impl App {
@@ -93,13 +129,17 @@ impl App {
         let name = id.name.as_str();
         let is_lower = pack.bytes().all(|b| !b.is_ascii_uppercase());
         if RESERVED.contains(&name) || RESERVED.contains(&id.publisher.as_str()) || !is_lower {
-            let message = format!("`{pack}` cannot be the name of a Rust crate and a WIT package: choose another");
+            let message =
+                format!("`{pack}` cannot be the name of a Rust crate and a WIT package: choose another");
             return Err(Error::usage(message, &["capstan pack new acme:notes"]));
         }
         let shown = folder.unwrap_or_else(|| Path::new(name));
         let folder = current.join(shown);
         if folder.exists() {
-            return Err(Error::usage(format!("`{}` is there already", shown.display()), &["name another with `--folder`"]));
+            return Err(Error::usage(
+                format!("`{}` is there already", shown.display()),
+                &["name another with `--folder`"],
+            ));
         }
         let mut files = Vec::new();
         for (path, text) in TEMPLATE {
@@ -112,7 +152,12 @@ impl App {
             write(&folder, &path, text)?;
             files.push(path);
         }
-        Ok(NewPackView { folder: shown.display().to_string(), files, operation: format!("{name}.draft"), pack: id })
+        Ok(NewPackView {
+            folder: shown.display().to_string(),
+            files,
+            operation: format!("{name}.draft"),
+            pack: id,
+        })
     }
 }
 

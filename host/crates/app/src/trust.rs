@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use base::Label;
-use pack::{Role, TrustStore, TrustedKey};
 use pack::{Fingerprint, PublicKey};
+use pack::{Role, TrustStore, TrustedKey};
 
 use crate::app::App;
 use crate::time::rfc3339;
@@ -59,11 +59,16 @@ impl App {
     pub fn trust_remove(&self, publisher_or_fingerprint: &str) -> Result<TrustView, Error> {
         self.edit_trust(|trust| {
             let by_publisher = publisher_or_fingerprint.parse::<Label>().ok();
-            let by_publisher = by_publisher.and_then(|publisher| trust.pack_key(&publisher).map(PublicKey::fingerprint));
+            let by_publisher =
+                by_publisher.and_then(|publisher| trust.pack_key(&publisher).map(PublicKey::fingerprint));
             let fingerprint = by_publisher.or_else(|| publisher_or_fingerprint.parse::<Fingerprint>().ok());
-            let removed = fingerprint.and_then(|fingerprint| trust.remove(&fingerprint)).ok_or_else(|| {
-                Error::usage(format!("no trusted key is `{publisher_or_fingerprint}`"), &["capstan trust list"])
-            })?;
+            let removed =
+                fingerprint.and_then(|fingerprint| trust.remove(&fingerprint)).ok_or_else(|| {
+                    Error::usage(
+                        format!("no trusted key is `{publisher_or_fingerprint}`"),
+                        &["capstan trust list"],
+                    )
+                })?;
             Ok(view(&removed))
         })
     }

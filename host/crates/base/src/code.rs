@@ -87,7 +87,6 @@ codes! {
     ScopeMalformed = "E-SCOPE-MALFORMED", Malformed, "a scope is not `root:glob`";
     GrantExceedsRequest = "E-GRANT-EXCEEDS-REQUEST", Refused, "the grant gives what the pack did not request";
     GrantMalformed = "E-GRANT-MALFORMED", Malformed, "a grant, or `grants.toml`, is not what it should be";
-    GrantMissing = "E-GRANT-MISSING", Refused, "an operation needs a capability that is not granted";
     // Planfiles.
     PlanSyntax = "E-PLAN-SYNTAX", Malformed, "the planfile is not in the YAML subset of Capstan";
     PlanFence = "E-PLAN-FENCE", Malformed, "a Markdown planfile needs exactly one `yaml planfile` block";
@@ -127,6 +126,7 @@ codes! {
     CallDenied = "E-CALL-DENIED", Refused, "the guest reached for something that it was not given";
     CallFailed = "E-CALL-FAILED", Failed, "the operation returned its own error";
     CallTrapped = "E-CALL-TRAPPED", Failed, "the guest was stopped by a limit or by itself";
+    Usage = "E-USAGE", Malformed, "the command cannot be carried out as it was typed";
     CallArguments = "E-CALL-ARGUMENTS", Malformed, "the arguments do not have the operation's types";
 }
 

@@ -56,9 +56,8 @@ impl FromStr for Effect {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        Self::ALL
-            .into_iter()
-            .find(|effect| effect.as_str() == text)
-            .ok_or_else(|| format!("unknown effect `{text}`: expected pure, read, write, external or destructive"))
+        Self::ALL.into_iter().find(|effect| effect.as_str() == text).ok_or_else(|| {
+            format!("unknown effect `{text}`: expected pure, read, write, external or destructive")
+        })
     }
 }

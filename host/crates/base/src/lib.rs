@@ -14,8 +14,8 @@ mod effect;
 mod id;
 mod limits;
 mod name;
-mod quantity;
 mod probe;
+mod quantity;
 mod refusal;
 mod usage;
 
@@ -29,7 +29,7 @@ pub use effect::Effect;
 pub use id::{Attempt, ParseIdError, RootName, RunId, StepId, StepPath};
 pub use limits::{Limits, LimitsRequest};
 pub use name::{Label, OperationName, PackId, ParseNameError};
-pub use quantity::{ParseQuantityError, parse_bytes, parse_count, parse_duration_ms};
 pub use probe::{NoProbe, Probe};
+pub use quantity::{ParseQuantityError, parse_bytes, parse_count, parse_duration_ms};
 pub use refusal::Refusal;
 pub use usage::Usage;

@@ -75,7 +75,10 @@ impl FromStr for PackId {
     fn from_str(text: &str) -> Result<Self, ParseNameError> {
         let fail = || ParseNameError::new(text, "a pack name such as `acme:notes`");
         let (publisher, name) = text.split_once(':').ok_or_else(fail)?;
-        Ok(Self { publisher: publisher.parse().map_err(|_| fail())?, name: name.parse().map_err(|_| fail())? })
+        Ok(Self {
+            publisher: publisher.parse().map_err(|_| fail())?,
+            name: name.parse().map_err(|_| fail())?,
+        })
     }
 }
 

@@ -46,6 +46,7 @@ impl StorageError {
         let reason = error.to_string();
         match error.sqlite_error_code() {
             Some(ErrorCode::DiskFull) => Self::Full(path),
+            Some(ErrorCode::SystemIoFailure) if is_no_room(error) => Self::Full(path),
             Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => {
                 Self::ReadOnly { path, reason }
             }
@@ -66,6 +67,12 @@ impl StorageError {
             _ => Self::Other { path, reason: error.to_string() },
         }
     }
+}
+
+/// Whether SQLite could not make its index of the write-ahead log as large as it has to be: on a
+/// full disk that is the first thing that fails, and it is reported as any other I/O error.
+fn is_no_room(error: &rusqlite::Error) -> bool {
+    error.sqlite_error().is_some_and(|error| error.extended_code == rusqlite::ffi::SQLITE_IOERR_SHMSIZE)
 }
 
 impl From<StorageError> for Refusal {

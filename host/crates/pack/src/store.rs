@@ -180,8 +180,8 @@ impl Store {
     }
 
     fn installed_receipt(&self, id: &PackId) -> Result<Receipt, Refusal> {
-        self.receipt(id)?
-            .ok_or_else(|| Refusal::new(Code::PackUnknown, format!("the pack `{id}` is not installed")))
+        let unknown = || Refusal::new(Code::PackUnknown, format!("the pack `{id}` is not installed"));
+        self.receipt(id)?.ok_or_else(|| unknown().hint("capstan pack list"))
     }
 
     fn folder(&self, id: &PackId) -> PathBuf {

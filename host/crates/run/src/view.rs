@@ -315,7 +315,8 @@ fn next_actions(state: &State, status: RunStatus) -> Vec<NextAction> {
                 format!("capstan approval show {id}"),
             ));
             actions.push(action(format!("let step `{step}` do it"), format!("capstan approve {id}")));
-            actions.push(action(format!("refuse it to step `{step}`"), format!("capstan reject {id}")));
+            actions
+                .push(action(format!("refuse what step `{step}` would do"), format!("capstan reject {id}")));
         }
     }
     match status {

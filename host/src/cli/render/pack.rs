@@ -75,7 +75,11 @@ pub(crate) fn operations(views: &[OperationView]) -> String {
     if views.is_empty() {
         return "No operation: no pack is installed.\n".to_owned();
     }
-    let row = |view: &OperationView| format!("{:<12} {}{}\n", view.effect, view.name, one_line(&view.signature));
+    let width = views.iter().map(|view| view.name.len()).max().unwrap_or_default();
+    let row = |view: &OperationView| {
+        let docs = view.docs.as_deref().and_then(|docs| docs.trim().lines().next()).unwrap_or_default();
+        format!("{:<12} {:<width$}  {}\n", view.effect, view.name, one_line(docs))
+    };
     views.iter().map(row).collect()
 }
 
@@ -92,12 +96,21 @@ pub(crate) fn operation(view: &OperationView) -> String {
 pub(crate) fn limits(limits: &Limits) -> String {
     format!(
         "fuel {}, wall {} ms, memory {}, output {}, host calls {}",
-        limits.fuel,
+        fuel(limits.fuel),
         limits.wall_ms,
         bytes(limits.memory_bytes),
         bytes(limits.output_bytes),
         bytes(limits.host_call_bytes)
     )
+}
+
+/// Fuel as a manifest writes it.
+fn fuel(units: u64) -> String {
+    match units {
+        u if u >= 1_000_000_000 && u % 1_000_000_000 == 0 => format!("{}G", u / 1_000_000_000),
+        u if u >= 1_000_000 && u % 1_000_000 == 0 => format!("{}M", u / 1_000_000),
+        u => u.to_string(),
+    }
 }
 
 pub(crate) fn inspect(view: &InspectView) -> String {
@@ -147,7 +160,11 @@ pub(crate) fn requested_grants(view: &InspectView) -> Vec<String> {
     let mut grants = Vec::new();
     for row in &view.capabilities {
         for scope in row.requested.iter().filter(|scope| !row.granted.contains(scope)) {
-            grants.push(if scope == "*" { row.capability.clone() } else { format!("{}={scope}", row.capability) });
+            grants.push(if scope == "*" {
+                row.capability.clone()
+            } else {
+                format!("{}={scope}", row.capability)
+            });
         }
     }
     grants

@@ -1,13 +1,15 @@
 //! Plans, calls, runs and approvals as text.
 
-use app::{ApprovalView, ArtifactView, CallView, ChangeSet, PlanView, RunSummary, RunView, StepView, UndoView};
+use app::{
+    ApprovalView, ArtifactView, CallView, ChangeSet, PlanView, RunSummary, RunView, StepView, UndoView,
+};
 use serde_json::Value;
 
 use super::{bytes, list};
 use crate::ui::{one_line, visible};
 
 pub(crate) fn plan(view: &PlanView) -> String {
-    let mut text = view.rendered.clone();
+    let mut text = visible(&view.rendered);
     if view.status == "ill-typed" {
         return text;
     }
@@ -83,7 +85,8 @@ pub(crate) fn run(view: &RunView) -> String {
         view.usage.wall_us / 1000
     );
     for action in &view.next_actions {
-        text += &format!("hint: {}: {}\n", action.label, one_line(&action.command));
+        // A shell takes the line as it is.
+        text += &format!("hint: {}   # {}\n", one_line(&action.command), one_line(&action.label));
     }
     text
 }
@@ -106,14 +109,24 @@ pub(crate) fn approvals(views: &[ApprovalView]) -> String {
         return "Nothing waits for approval.\n".to_owned();
     }
     let row = |view: &ApprovalView| {
-        format!("{}  run {}  {}  {}  {} change(s)\n", view.id, view.run_id, view.step, view.operation, view.changes.changes().len())
+        format!(
+            "{}  run {}  {}  {}  {} change(s)\n",
+            view.id,
+            view.run_id,
+            view.step,
+            view.operation,
+            view.changes.changes().len()
+        )
     };
     views.iter().map(row).collect()
 }
 
 /// What an approver sees: the exact change first, then what the approval is bound to.
 pub(crate) fn approval(view: &ApprovalView) -> String {
-    let mut text = format!("approval {}  {}  step {}  {} ({})\n", view.id, view.status, view.step, view.operation, view.effect);
+    let mut text = format!(
+        "approval {}  {}  step {}  {} ({})\n",
+        view.id, view.status, view.step, view.operation, view.effect
+    );
     text += &changes(&view.changes);
     text += &visible(&view.diff);
     for reason in &view.reasons {
@@ -131,7 +144,9 @@ pub(crate) fn approval(view: &ApprovalView) -> String {
 }
 
 fn changes(set: &ChangeSet) -> String {
-    let row = |change: &app::Change| format!("  {:<8} {}:{}\n", change.kind.to_string(), change.root, one_line(&change.path));
+    let row = |change: &app::Change| {
+        format!("  {:<8} {}:{}\n", change.kind.to_string(), change.root, one_line(&change.path))
+    };
     set.changes().iter().map(row).collect()
 }
 
@@ -145,11 +160,23 @@ pub(crate) fn undo(view: &UndoView) -> String {
 pub(crate) fn artifact(view: &ArtifactView) -> String {
     match &view.text {
         Some(text) => visible(text),
-        None => format!("{}  {} that are not text; `--format json` has them as base64\n", view.digest, bytes(view.bytes)),
+        None => format!(
+            "{}  {} that are not text; `--format json` has them as base64\n",
+            view.digest,
+            bytes(view.bytes)
+        ),
     }
 }
 
-/// An event as one line: its number, its name, its fields.
+/// An event as one line: its number, when, its name, its fields.
 pub(crate) fn event(event: &Value) -> String {
-    one_line(&event.to_string())
+    let plain = |value: &Value| value.as_str().map_or_else(|| value.to_string(), ToOwned::to_owned);
+    let field = |name: &str| event.get(name).map(plain).unwrap_or_default();
+    let mut text = format!("{:>4}  {}  {:<20}", field("seq"), field("at"), field("event"));
+    for (name, value) in event.as_object().into_iter().flatten() {
+        if !matches!(name.as_str(), "seq" | "at" | "event" | "run_id") && !value.is_null() {
+            text += &format!("  {name} {}", plain(value));
+        }
+    }
+    format!("{}\n", one_line(&text))
 }

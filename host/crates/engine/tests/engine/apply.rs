@@ -300,3 +300,46 @@ fn another_key_does_not_touch_what_a_crash_left() {
     assert_eq!(apply(&roots, &change, bytes(&change), "mine", &NoProbe).unwrap().how, AppliedHow::Already);
     assert_eq!(left_behind(folder.path()), [""; 0]);
 }
+
+/// Moves the target's folder out of the root when the point `at` is reached.
+struct MoveAt<'a> {
+    at: &'static str,
+    house: &'a Path,
+}
+
+impl Probe for MoveAt<'_> {
+    fn reach(&self, label: &'static str) {
+        if label == self.at {
+            fs::rename(self.house.join("root/dir"), self.house.join("away")).unwrap();
+        }
+    }
+}
+
+#[test]
+fn a_folder_that_is_moved_out_of_the_root_meanwhile_is_left_alone() {
+    for kind in KINDS {
+        let change = change(kind);
+        let points: &[&str] =
+            if kind == ChangeKind::Delete { &["apply:start"] } else { &["apply:start", "apply:ready"] };
+        for at in points {
+            let house = TempDir::new().unwrap();
+            fs::create_dir_all(house.path().join("root/dir")).unwrap();
+            put(&house.path().join("root"), before(&change));
+            let probe = MoveAt { at, house: house.path() };
+            let roots = workspace(&house.path().join("root"));
+            let result = apply(&roots, &change, bytes(&change), "key", &probe);
+            assert!(
+                matches!(result, Err(ApplyError::Unreachable { .. })),
+                "{kind}, moved at {at}: {result:?}"
+            );
+            let away = house.path().join("away");
+            assert_eq!(fs::read(away.join("file")).ok().as_deref(), before(&change), "{kind}, moved at {at}");
+            let names = fs::read_dir(&away).unwrap().count();
+            assert_eq!(
+                names,
+                usize::from(before(&change).is_some()),
+                "{kind}, moved at {at}: something is left"
+            );
+        }
+    }
+}

@@ -2,8 +2,8 @@
 
 use base::{Attempt, Change, ChangeKind, ChangeSet, Timestamp, Usage};
 use journal::{
-    BudgetRecord, CallRecord, Conflict, DeniedCall, Event, Failure, FailureClass, HowApplied, Mode, PackRecord,
-    Payload, Receipt, RootRecord, RunCreated, StaleCause, Staleness, StepRecord,
+    BudgetRecord, CallRecord, Conflict, DeniedCall, Event, Failure, FailureClass, HowApplied, Mode,
+    PackRecord, Payload, Receipt, RootRecord, RunCreated, StaleCause, Staleness, StepRecord,
 };
 
 use crate::support::{digest, open, requested, run};
@@ -14,7 +14,14 @@ fn every_event() -> Vec<Event> {
         operation: "acme:notes/notes.draft".parse().unwrap(),
         input: digest(1),
         output: Some(Payload::Inline(serde_json::json!({"a": [1, 0.5, null]}))),
-        usage: Usage { fuel: 1, wall_us: 2, memory_bytes: 3, host_call_bytes: 4, host_calls: 5, stdio_bytes_dropped: 6 },
+        usage: Usage {
+            fuel: 1,
+            wall_us: 2,
+            memory_bytes: 3,
+            host_call_bytes: 4,
+            host_calls: 5,
+            stdio_bytes_dropped: 6,
+        },
         denied: vec![DeniedCall {
             capability: base::Capability::FilesRead,
             what: "workspace:a".into(),
@@ -31,7 +38,8 @@ fn every_event() -> Vec<Event> {
         post: Some(digest(3)),
     };
     let receipt = vec![Receipt { root: change.root.clone(), path: "a".into(), how: HowApplied::Exchanged }];
-    let conflict = Conflict { root: change.root.clone(), path: "a".into(), found: Some(digest(4)), message: "m".into() };
+    let conflict =
+        Conflict { root: change.root.clone(), path: "a".into(), found: Some(digest(4)), message: "m".into() };
     let created = RunCreated {
         plan: "p".into(),
         plan_digest: digest(1),
@@ -39,7 +47,11 @@ fn every_event() -> Vec<Event> {
         planfile_name: "p.plan.md".into(),
         inputs: Payload::Artifact { digest: digest(3), bytes: 20_000 },
         roots: vec![RootRecord { name: change.root.clone(), path: "/w".into(), inode: 1, device: 2 }],
-        packs: vec![PackRecord { id: "acme:notes".parse().unwrap(), version: "1.0.0".into(), statement: digest(4) }],
+        packs: vec![PackRecord {
+            id: "acme:notes".parse().unwrap(),
+            version: "1.0.0".into(),
+            statement: digest(4),
+        }],
         steps: vec![StepRecord {
             id: "save".parse().unwrap(),
             operation: "acme:notes/notes.draft".parse().unwrap(),
@@ -54,8 +66,12 @@ fn every_event() -> Vec<Event> {
         mode: Mode::Solo,
         started_by: "s".into(),
     };
-    let failure =
-        Failure { class: FailureClass::Trapped, code: "E-CALL-TRAPPED".into(), message: "m".into(), trap: Some("fuel".into()) };
+    let failure = Failure {
+        class: FailureClass::Trapped,
+        code: "E-CALL-TRAPPED".into(),
+        message: "m".into(),
+        trap: Some("fuel".into()),
+    };
     let stale = vec![Staleness { cause: StaleCause::Target, detail: "d".into() }];
     let changes = ChangeSet::new([change]);
     let denied = Vec::new();
@@ -64,8 +80,20 @@ fn every_event() -> Vec<Event> {
         Event::RunClaimed { epoch: 1, pid: 2 },
         Event::FanOutExpanded { step, items: 3 },
         Event::StepCompleted { path, attempt, call: call.clone() },
-        Event::StepFailed { path: "save".parse().unwrap(), attempt, failure, usage: Usage::default(), denied, log: None },
-        Event::EffectsStaged { path: "save".parse().unwrap(), attempt, call: CallRecord { output: None, ..call }, changes },
+        Event::StepFailed {
+            path: "save".parse().unwrap(),
+            attempt,
+            failure,
+            usage: Usage::default(),
+            denied,
+            log: None,
+        },
+        Event::EffectsStaged {
+            path: "save".parse().unwrap(),
+            attempt,
+            call: CallRecord { output: None, ..call },
+            changes,
+        },
         requested(1).0,
         Event::ApprovalGranted { digest: digest(1), statement: digest(2), approver: "k".into() },
         Event::ApprovalRejected { digest: digest(1), by: "b".into(), reason: None },
@@ -90,7 +118,8 @@ fn every_event() -> Vec<Event> {
 
 #[test]
 fn every_event_has_its_recorded_form() {
-    let lines: Vec<String> = every_event().iter().map(|event| serde_json::to_string(event).unwrap()).collect();
+    let lines: Vec<String> =
+        every_event().iter().map(|event| serde_json::to_string(event).unwrap()).collect();
     let recorded: Vec<&str> = include_str!("format.ndjson").lines().collect();
     for (line, recorded) in lines.iter().zip(&recorded) {
         assert_eq!(line, recorded);
@@ -102,8 +131,13 @@ fn every_event_has_its_recorded_form() {
 fn every_event_comes_back_from_the_file() {
     let home = tempfile::tempdir().unwrap();
     let journal = open(&home);
-    let append =
-        journal::Append { run: run(1), expected: 0, at: Timestamp(1), events: every_event(), artifacts: Vec::new() };
+    let append = journal::Append {
+        run: run(1),
+        expected: 0,
+        at: Timestamp(1),
+        events: every_event(),
+        artifacts: Vec::new(),
+    };
     let written = journal.append(append).unwrap();
     let read = journal.events(&run(1)).unwrap();
     assert_eq!(written, read);

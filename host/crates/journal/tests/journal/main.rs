@@ -324,4 +324,3 @@ fn the_file_is_for_its_owner_only() {
         assert_eq!(mode & 0o777, 0o600, "{name}");
     }
 }
-#[cfg(test)] mod zz_bench;

@@ -1,3 +1,5 @@
+//! Building: WIT to its binary form, core modules to components.
+
 #![expect(clippy::disallowed_methods, reason = "the test makes and damages folders of its own")]
 
 use std::fs;

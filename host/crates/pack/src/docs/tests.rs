@@ -1,3 +1,5 @@
+//! Doc comments: found by name, and made harmless.
+
 use proptest::prelude::*;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Envelopes: one byte form, signed bytes, and each key counted once.
+
 use proptest::prelude::*;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! The file set of a pack folder: closed, bounded, regular files only.
+
 #![expect(clippy::disallowed_methods, reason = "the test makes and damages folders of its own")]
 
 use std::fs;

@@ -1,3 +1,5 @@
+//! Inspection: what a component is, read from hostile bytes without running them.
+
 use base::Capability;
 use proptest::prelude::*;
 use values::{Case, Field, Type};

@@ -1,3 +1,5 @@
+//! Keys: which are admitted, and how they are written.
+
 use curve25519_dalek::constants::{ED25519_BASEPOINT_POINT, EIGHT_TORSION};
 use proptest::prelude::*;
 

@@ -1,3 +1,5 @@
+//! Manifests: every problem with its place and code.
+
 use proptest::prelude::*;
 
 use super::*;

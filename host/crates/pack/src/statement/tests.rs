@@ -1,3 +1,5 @@
+//! Statements: what they say of a pack, and what they may not say.
+
 use proptest::prelude::*;
 use serde_json::{Value, json};
 

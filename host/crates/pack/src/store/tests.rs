@@ -1,3 +1,5 @@
+//! The store: transactions that survive a crash, and bytes that are verified again.
+
 #![expect(clippy::disallowed_methods, reason = "the test makes and damages folders of its own")]
 
 use std::fs;

@@ -1,3 +1,5 @@
+//! The trust store: one key a publisher, one role a key.
+
 use proptest::prelude::*;
 
 use super::*;

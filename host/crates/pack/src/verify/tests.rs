@@ -1,3 +1,5 @@
+//! Verification: each way in which a pack can be wrong, and the one in which it is right.
+
 use serde_json::{Value, json};
 
 use super::*;

@@ -158,7 +158,7 @@ fn installed(
         let names: Vec<String> = catalog.packs().iter().map(PackId::to_string).collect();
         let fix = did_you_mean(&id.to_string(), names.iter().map(String::as_str));
         let finding = Finding::new(Code::PlanPack, span, format!("the pack `{id}` is not installed"));
-        findings.push(finding.fix("install it with `capstan pack install`").maybe_fix(fix));
+        findings.push(finding.fix("install it; `capstan pack list` shows what is installed").maybe_fix(fix));
         return None;
     };
     if !range.matches(&pack.version) {

@@ -217,11 +217,11 @@ fn verify_statement(check: &Check, asked: &ApprovalState) -> Result<(), Refusal>
 pub(super) fn apply(command: Command, check: &Check) -> Worked {
     let mut receipt = Vec::new();
     let mut conflicts = Vec::new();
-    let mut open = Vec::new();
+    let (mut open, mut applied) = (Vec::new(), Vec::new());
     for change in check.changes.changes() {
         match check.host.effects.state(change) {
             Ok(OnDisk::Pre) => open.push(change),
-            Ok(OnDisk::Post) => receipt.push(line(change, journal::HowApplied::Already)),
+            Ok(OnDisk::Post) => applied.push(change),
             Ok(OnDisk::Other(found)) => {
                 conflicts.push(conflict(change, found, "it was changed after the approval".to_owned()));
             }
@@ -229,7 +229,9 @@ pub(super) fn apply(command: Command, check: &Check) -> Worked {
         }
     }
     if conflicts.is_empty() {
-        for change in open {
+        // What is on disk already is applied again too: a process that was killed in the middle may
+        // have left the old file beside it, and only that takes it away.
+        for change in applied.into_iter().chain(open) {
             match apply_one(check, change)? {
                 Ok(how) => receipt.push(line(change, how)),
                 Err(conflict) => {
@@ -238,6 +240,8 @@ pub(super) fn apply(command: Command, check: &Check) -> Worked {
                 }
             }
         }
+    } else {
+        receipt.extend(applied.into_iter().map(|change| line(change, journal::HowApplied::Already)));
     }
     receipt.sort_by(|a, b| (&a.root, &a.path).cmp(&(&b.root, &b.path)));
     let (step, attempt) = (check.step.clone(), check.binding.attempt);

@@ -553,12 +553,8 @@ fn any_plan() -> impl Strategy<Value = Vec<Made>> {
     );
     proptest::collection::vec(step, 1..8).prop_map(|steps| {
         let mut plan: Vec<Made> = Vec::new();
-        let mut last_write = None;
         for (number, (needs, writes, width, fails_at)) in steps.into_iter().enumerate() {
-            let mut needs: BTreeSet<usize> = needs.into_iter().filter(|&need| need < number).collect();
-            if writes {
-                needs.extend(last_write.replace(number));
-            }
+            let needs: BTreeSet<usize> = needs.into_iter().filter(|&need| need < number).collect();
             let (width, items) = width.map_or((None, 1), |(width, items)| (Some(width), items));
             plan.push(Made { needs: needs.into_iter().collect(), writes, width, items, fails_at });
         }

@@ -11,7 +11,7 @@ mod world;
 use std::sync::Arc;
 
 use base::{Code, Digest, RunId};
-use journal::{FailureClass, Payload};
+use journal::{Append, Event, FailureClass, Payload};
 use run::machine::{End, Phase};
 use run::{RunStatus, StepStatus};
 use tokio::sync::watch;
@@ -123,15 +123,11 @@ async fn two_items_that_write_one_file_fail_the_step() {
     let stage = Stage::of(Arc::clone(&world), plan(steps(text("same")), &[]));
     let report = stage.drive().await;
     assert_eq!(report.status, RunStatus::Failed);
-    let (item, failure) = report.state.steps()[1].failure.clone().unwrap();
-    assert_eq!((item, failure.class), (Some(1), FailureClass::Plan));
+    let (failed_item, failure) = report.state.steps()[1].failure.clone().unwrap();
+    assert_eq!((failed_item, failure.class), (Some(1), FailureClass::Plan));
     assert!(failure.message.contains("workspace:same"), "{}", failure.message);
-    let control = Stage::of(world, plan(steps(item_expr()), &[]));
+    let control = Stage::of(world, plan(steps(item()), &[]));
     assert_eq!(control.drive().await.status, RunStatus::RequiresApproval);
-}
-
-fn item_expr() -> plan::Expr {
-    item()
 }
 
 #[tokio::test]
@@ -363,6 +359,28 @@ async fn an_answer_that_comes_while_the_run_works_is_taken_in() {
     let (report, ()) = tokio::join!(run::drive(&stage.host, &stage.plan, &stage.run, stop), finishing);
     assert!(report.unwrap().interrupted);
     assert_eq!(stage.world.text("MAP.md").as_deref(), Some("x"));
+}
+
+#[tokio::test]
+async fn a_process_that_lost_the_run_writes_nothing_more() {
+    let stage = Stage::new(plan(vec![step("slow", "wait.go", &[], vec![])], &[]));
+    let taking_over = async {
+        while stage.world.calls_of("wait.go") == 0 {
+            tokio::task::yield_now().await;
+        }
+        // As a process would that the lock does not reach.
+        let event = Event::RunClaimed { epoch: 2, pid: 1 };
+        let expected = stage.state().next_seq();
+        let at = base::Timestamp(1);
+        let append =
+            Append { run: stage.run.clone(), expected, at, events: vec![event], artifacts: Vec::new() };
+        stage.host.journal.append(append).unwrap();
+        stage.world.put("go", "");
+    };
+    let (result, ()) = tokio::join!(stage.try_drive(&stage.run), taking_over);
+    assert_eq!(result.unwrap_err().code, Code::RunBusy);
+    assert_eq!(stage.kinds(), ["run_created", "run_claimed", "run_claimed"]);
+    assert_eq!(stage.drive().await.status, RunStatus::Completed);
 }
 
 #[tokio::test]

@@ -7,7 +7,9 @@ use journal::{Append, Event, StaleCause};
 use run::RunStatus;
 use run::machine::Phase;
 
-use crate::world::{Stage, World, codemap, digest, pending};
+use crate::world::{
+    Stage, World, codemap, digest, for_each, input, item, of_step, pending, plan, step, text,
+};
 
 fn stage() -> Stage {
     let world = World::new();
@@ -95,7 +97,7 @@ async fn a_changed_plan_pack_grant_or_folder_stops_the_run_and_is_named() {
         let mut stage = stage();
         stage.drive().await;
         stage.approve(&stage.pending()).unwrap();
-        let plan = Arc::clone(&stage.plan);
+        let before = Arc::clone(&stage.plan);
         let roots = stage.host.roots.clone();
         change(&mut stage);
         let report = stage.drive().await;
@@ -104,7 +106,7 @@ async fn a_changed_plan_pack_grant_or_folder_stops_the_run_and_is_named() {
         assert_eq!(yielded.code, "E-APPROVAL-STALE");
         assert!(yielded.message.contains(expected), "{}", yielded.message);
         assert_eq!(stage.world.text("MAP.md"), None);
-        (stage.plan, stage.host.roots) = (plan, roots);
+        (stage.plan, stage.host.roots) = (before, roots);
         let report = stage.drive().await;
         // The approval of a changed authority is void for good; the others were never used up.
         let expected_status =
@@ -185,27 +187,49 @@ async fn a_withdrawn_key_voids_what_it_signed() {
     assert_eq!(stage.world.text("MAP.md"), None);
 }
 
+/// As if the process had died right after the intent was recorded.
+fn intend(stage: &Stage, step: &str, digest: Digest) {
+    let state = stage.state();
+    let events = vec![
+        Event::RunClaimed { epoch: state.claims() + 1, pid: 1 },
+        Event::ApprovalConsumed { digest },
+        Event::EffectsIntended { step: step.parse().unwrap(), attempt: base::Attempt::FIRST },
+    ];
+    let (expected, at) = (state.next_seq(), base::Timestamp(1));
+    let append = Append { run: stage.run.clone(), expected, at, events, artifacts: Vec::new() };
+    stage.host.journal.append(append).unwrap();
+}
+
+#[tokio::test]
+async fn one_target_in_the_way_leaves_the_others_alone_too() {
+    let world = World::new();
+    world.put("src/a", "A");
+    world.put("src/b", "B");
+    let steps = vec![
+        step("sources", "tree.list", &[], vec![input("prefix")]),
+        for_each(step("mark", "tree.append", &["sources"], vec![item(), text("!")]), of_step("sources"), 1),
+    ];
+    let stage = Stage::of(world, plan(steps, &[]));
+    stage.drive().await;
+    let digest = stage.pending();
+    stage.approve(&digest).unwrap();
+    intend(&stage, "mark", digest);
+    stage.world.put("src/b", "in the way");
+    let report = stage.drive().await;
+    assert_eq!(report.state.steps()[1].conflicts.len(), 1);
+    assert_eq!(stage.world.text("src/a").as_deref(), Some("A"), "half an effect set is worse than none");
+    stage.world.put("src/b", "B");
+    assert_eq!(stage.drive().await.status, RunStatus::Completed);
+    assert_eq!(*stage.world.applied.lock().unwrap(), ["replace src/a", "replace src/b"]);
+}
+
 #[tokio::test]
 async fn a_target_that_is_neither_before_nor_after_is_a_conflict() {
     let stage = stage();
     stage.drive().await;
     let digest = stage.pending();
     stage.approve(&digest).unwrap();
-    // The process died between intent and apply, and the file was changed before the next one.
-    let state = stage.state();
-    let events = vec![
-        Event::RunClaimed { epoch: state.claims() + 1, pid: 1 },
-        Event::ApprovalConsumed { digest },
-        Event::EffectsIntended { step: "save".parse().unwrap(), attempt: base::Attempt::FIRST },
-    ];
-    let append = Append {
-        run: stage.run.clone(),
-        expected: state.next_seq(),
-        at: base::Timestamp(1),
-        events,
-        artifacts: Vec::new(),
-    };
-    stage.host.journal.append(append).unwrap();
+    intend(&stage, "save", digest);
     let busy =
         run::answer::cancel(&stage.host.journal, &stage.run, "me", None, base::Timestamp(1)).unwrap_err();
     assert_eq!(busy.code, Code::RunState, "begun effects are finished first");

@@ -116,6 +116,7 @@ impl World {
                 }
                 returned(Value::String(path))
             }
+            "wait.go" => returned(Value::String("went".to_owned())),
             "fail.now" => CallOutcome::Failed(Some(Value::String("it would not".to_owned()))),
             "trap.now" => CallOutcome::Trapped { trap: "fuel".to_owned(), message: "out of fuel".to_owned() },
             other => panic!("{other}"),
@@ -138,6 +139,9 @@ impl Invoke for Invoker {
             world.calls.lock().unwrap().push(line);
             if call.operation.local() == "hang.on" {
                 std::future::pending::<()>().await;
+            }
+            while call.operation.local() == "wait.go" && world.read("go").is_none() {
+                tokio::task::yield_now().await;
             }
             let report = world.call(&call);
             world.at_once.fetch_sub(1, Ordering::SeqCst);

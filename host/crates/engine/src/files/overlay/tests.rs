@@ -1,3 +1,5 @@
+//! The overlay: what a call sees of its own writes, and what is left of them.
+
 #![expect(clippy::disallowed_methods, reason = "the tests make and change folders of their own")]
 
 use base::Limits;

@@ -1,0 +1,46 @@
+//! The committed map of the sources is what the plan would make of them now.
+
+use std::fs;
+use std::process::Command;
+
+use tests::{Env, repository};
+
+const MAP: &str = "host/CODEMAP.md";
+const PLAN: &str = "packs/text/plans/codemap.plan.md";
+
+#[test]
+fn the_committed_codemap_is_up_to_date() {
+    let env = Env::with_packs();
+    let listed = Command::new("git")
+        .args(["ls-files", "--cached", "--others", "--exclude-standard", "--", "*.rs", MAP, PLAN])
+        .current_dir(repository())
+        .output()
+        .expect("git runs");
+    let listed = String::from_utf8(listed.stdout).expect("paths are UTF-8");
+    for path in listed.lines() {
+        if let Ok(bytes) = fs::read(repository().join(path)) {
+            env.write(path, bytes);
+        }
+    }
+    let run = env.run([
+        "plan",
+        "run",
+        PLAN,
+        "--input",
+        "glob={host,packs,sdk,tests}/**/*.rs",
+        "--input",
+        "target=host/CODEMAP.md",
+    ]);
+    // Nothing is staged when nothing changes; otherwise the run waits, and shows the difference.
+    assert_eq!(run.code, Some(0), "run `cargo xtask codemap`: the map is out of date\n{}", run.said());
+}
+
+#[test]
+fn a_map_that_is_out_of_date_is_noticed() {
+    let env = Env::with_packs();
+    env.write("host/src/one.rs", "//! First.\n");
+    env.write(MAP, "# Code map\n");
+    env.write(PLAN, fs::read(repository().join(PLAN)).expect("the plan is there"));
+    let words = ["plan", "run", PLAN, "--input", "target=host/CODEMAP.md"];
+    drop(env.run(words).exits(3).says("+- `one.rs`: First."));
+}

@@ -1,0 +1,12 @@
+//! The command line from outside: what is typed, printed and asked, and what the READMEs promise.
+
+mod examples;
+mod goldens;
+mod hints;
+mod hostile_text;
+mod json;
+mod place;
+mod quickstart;
+mod report;
+mod sdk_readme;
+mod terminal;

@@ -1,0 +1,102 @@
+//! Places that commands are typed in: a clone's packs beside some sources.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+use tests::{Env, repository};
+
+/// The plan of the quickstart, as a clone has it.
+pub const PLAN: &str = "packs/text/plans/codemap.plan.md";
+
+/// Copies a folder with its modes, without what was compiled in it.
+pub fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    fs::set_permissions(to, fs::metadata(from).unwrap().permissions()).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            if entry.file_name() != "target" {
+                copy(&entry.path(), &target);
+            }
+        } else {
+            fs::copy(entry.path(), target).unwrap();
+        }
+    }
+}
+
+/// A workspace without a home: the packs as `cargo xtask packs` leaves them, and two sources.
+pub fn clone() -> Env {
+    let env = Env::new();
+    let packs = env.work().join("packs");
+    for pack in ["files", "text"] {
+        let from = repository().join("packs").join(pack);
+        copy(&from.join("dist"), &packs.join(pack).join("dist"));
+    }
+    copy(&repository().join("packs/text/plans"), &packs.join("text/plans"));
+    fs::write(packs.join(".publisher"), Env::publisher()).unwrap();
+    env.write("src/main.rs", "//! Starts the program. And more.\n\nfn main() {}\n");
+    env.write("src/reader.rs", "//! Reads what it is given.\n");
+    env
+}
+
+/// The same with a home in which both packs are installed, with every grant.
+pub fn installed() -> Env {
+    static FIRST: std::sync::OnceLock<PathBuf> = std::sync::OnceLock::new();
+    // Installing verifies and compiles; the result is the same each time, so it is copied.
+    let home = FIRST.get_or_init(|| {
+        let first = Env::with_packs();
+        let home = Path::new(env!("CARGO_TARGET_TMPDIR")).join("shell-home");
+        drop(fs::remove_dir_all(&home));
+        copy(&first.home(), &home);
+        home
+    });
+    let env = clone();
+    copy(home, &env.home());
+    env
+}
+
+/// The same with a run that waits for an approval.
+pub fn parked() -> Env {
+    let env = installed();
+    drop(env.run(["plan", "run", PLAN]).exits(3));
+    env
+}
+
+/// The same with a run that was approved and wrote its file.
+pub fn completed() -> Env {
+    let env = parked();
+    drop(env.run(["approve", "last"]).exits(0));
+    env
+}
+
+/// The digest of an artifact that the last run kept.
+pub fn artifact(env: &Env) -> String {
+    let run = env.json(["run", "show", "last"]).exits(0).json();
+    run["artifacts"][0].as_str().expect("the run kept an artifact").to_owned()
+}
+
+/// Where guests are compiled: shared by all tests and kept between them.
+pub fn guest_target() -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join("shell-guests")
+}
+
+/// Asserts that every key is snake_case, but below keys whose content is others' format.
+pub fn assert_snake_case(value: &Value, at: &str) {
+    const FOREIGN: [&str; 8] =
+        ["arguments_schema", "result_schema", "files", "outputs", "result", "roots", "inputs", "limits"];
+    match value {
+        Value::Object(map) => {
+            for (key, value) in map {
+                let good = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
+                assert!(key.chars().all(good), "`{key}` in {at} is not snake_case");
+                if !FOREIGN.contains(&key.as_str()) {
+                    assert_snake_case(value, &format!("{at}.{key}"));
+                }
+            }
+        }
+        Value::Array(items) => items.iter().for_each(|item| assert_snake_case(item, at)),
+        _ => {}
+    }
+}

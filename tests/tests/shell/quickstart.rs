@@ -1,0 +1,34 @@
+//! The README's quickstart, typed line by line.
+
+use std::fs;
+
+use tests::golden::shell;
+use tests::repository;
+
+use crate::place;
+
+/// What each line ends with. Without a terminal `plan run` parks, as the README says.
+const CODES: [i32; 6] = [0, 0, 0, 0, 3, 0];
+
+#[test]
+fn the_quickstart_does_what_it_shows() {
+    let readme = fs::read_to_string(repository().join("README.md")).unwrap();
+    let block = readme.split("```sh quickstart\n").nth(1).expect("the README has a quickstart");
+    let lines: Vec<&str> = block.split("```").next().unwrap().lines().collect();
+    assert_eq!(lines.len(), CODES.len(), "the quickstart is six lines: {lines:#?}");
+    let env = place::clone();
+    for (line, code) in lines.iter().zip(CODES) {
+        assert_eq!(env.read("CODEMAP.md"), None, "written before `{line}`");
+        let outcome = shell(&env, line).exits(code);
+        if code == 3 {
+            drop(
+                outcome.says("create   workspace:CODEMAP.md").says("+- `reader.rs`: Reads what it is given."),
+            );
+        }
+    }
+    let map = env.read("CODEMAP.md").expect("the approval wrote the map");
+    assert!(map.contains("- `main.rs`: Starts the program."), "{map}");
+    assert!(readme.contains("`capstan run undo last`"));
+    drop(env.run(["run", "undo", "last"]).exits(0));
+    assert_eq!(env.read("CODEMAP.md"), None);
+}

@@ -1,0 +1,160 @@
+//! What a person at a terminal is asked. The terminal is `script`'s; without it nothing is tested.
+
+use std::io::{Read as _, Write as _};
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
+
+use tests::golden::shell_command;
+use tests::{Env, Outcome};
+
+use crate::place;
+
+/// Longest wait for a question, on a machine that does much else.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A command at a terminal.
+struct Terminal {
+    child: Child,
+    keys: ChildStdin,
+    output: Receiver<Vec<u8>>,
+    screen: String,
+    read_to: usize,
+}
+
+impl Terminal {
+    /// Starts `line` at a terminal; nothing where there is no `script`.
+    fn start(env: &Env, line: &str) -> Option<Self> {
+        if Command::new("script").arg("--version").output().is_err() {
+            eprintln!("SKIPPED: there is no `script` (util-linux), so no terminal to test at");
+            return None;
+        }
+        let mut command = shell_command(env, "exec script -qec \"$LINE\" /dev/null");
+        command
+            .env("LINE", line)
+            .env("TERM", "dumb")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let keys = child.stdin.take().unwrap();
+        let mut screen = child.stdout.take().unwrap();
+        let (sender, output) = channel();
+        std::thread::spawn(move || {
+            let mut buffer = [0; 4096];
+            while let Ok(count @ 1..) = screen.read(&mut buffer) {
+                if sender.send(buffer[..count].to_vec()).is_err() {
+                    break;
+                }
+            }
+        });
+        Some(Self { child, keys, output, screen: String::new(), read_to: 0 })
+    }
+
+    /// Waits for a question, which is new since the last one, and types the answer.
+    #[track_caller]
+    fn answer(&mut self, question: &str, answer: &str) {
+        loop {
+            if let Some(at) = self.screen[self.read_to..].find(question) {
+                self.read_to += at + question.len();
+                break;
+            }
+            match self.output.recv_timeout(PATIENCE) {
+                Ok(bytes) => self.screen += &String::from_utf8_lossy(&bytes).replace('\r', ""),
+                Err(_) => panic!("`{question}` was not asked:\n{}", self.screen),
+            }
+        }
+        self.keys.write_all(format!("{answer}\n").as_bytes()).unwrap();
+        self.keys.flush().unwrap();
+    }
+
+    /// Waits for the end.
+    fn end(mut self) -> Outcome {
+        drop(self.keys);
+        while let Ok(bytes) = self.output.recv_timeout(PATIENCE) {
+            self.screen += &String::from_utf8_lossy(&bytes).replace('\r', "");
+        }
+        let code = self.child.wait().unwrap().code();
+        Outcome { code, signal: None, stdout: self.screen, stderr: String::new() }
+    }
+}
+
+#[test]
+fn a_run_shows_the_change_and_asks() {
+    for (answer, code, status, written) in
+        [("yes", 0, "completed", true), ("no", 1, "failed", false), ("later", 3, "requires_approval", false)]
+    {
+        let env = place::installed();
+        let Some(mut terminal) = Terminal::start(&env, &format!("capstan plan run {}", place::PLAN)) else {
+            return;
+        };
+        terminal.answer("Apply exactly this? [yes/no/later] ", answer);
+        let outcome = terminal.end().exits(code);
+        let (before, after) = outcome.stdout.split_once("Apply exactly this?").unwrap();
+        assert!(before.contains("+- `reader.rs`: Reads what it is given."), "the diff comes first: {before}");
+        assert!(after.contains(&format!("  {status}  codemap")), "{after}");
+        assert_eq!(env.read("CODEMAP.md").is_some(), written, "{answer}");
+    }
+    // Where nobody may be asked, it parks at once.
+    let env = place::installed();
+    let line = format!("capstan plan run --no-prompt {}", place::PLAN);
+    let outcome = Terminal::start(&env, &line).unwrap().end().exits(3);
+    assert!(!outcome.stdout.contains("Apply exactly this?"));
+}
+
+#[test]
+fn an_install_asks_for_trust_and_grants_on_one_screen() {
+    for (answer, code, grants) in [("all", 0, 2), ("none", 0, 0), ("no", 2, 0)] {
+        let env = place::clone();
+        drop(env.run(["init"]).exits(0));
+        let Some(mut terminal) = Terminal::start(&env, "capstan pack install packs/files") else { return };
+        terminal.answer("[all/none/no] ", answer);
+        let outcome = terminal.end().exits(code);
+        for text in [&Env::publisher(), "(untrusted", "files-write=workspace:**", "component.wasm"] {
+            assert!(outcome.stdout.contains(text), "no {text} in {}", outcome.stdout);
+        }
+        assert_eq!(outcome.stdout.matches("Trust this signer, install, and grant").count(), 1);
+        assert_eq!(env.json(["pack", "list"]).json().as_array().unwrap().len(), usize::from(code == 0));
+        assert_eq!(env.json(["grant", "list"]).json().as_array().unwrap().len(), grants);
+    }
+}
+
+#[test]
+fn a_passphrase_protects_approvals() {
+    let env = place::clone();
+    let Some(mut terminal) = Terminal::start(&env, "capstan init") else { return };
+    terminal.answer("(empty for none): ", "open sesame");
+    terminal.answer("the same again: ", "open sesame");
+    let outcome = terminal.end().exits(0);
+    assert!(outcome.stdout.contains("with a passphrase"), "{}", outcome.stdout);
+    env.install(
+        "packs/files",
+        &["--grant", "files-read=workspace:**", "--grant", "files-write=workspace:**"],
+    );
+    drop(env.run(["op", "call", "capstan:files/tree.write", r#"{"path": "a.md", "text": "x"}"#]).exits(3));
+    // Nobody is there to ask.
+    drop(env.run(["approve", "last"]).exits(2).says("no terminal"));
+    let mut wrong = Terminal::start(&env, "capstan approve last").unwrap();
+    wrong.answer("passphrase of your approver key: ", "open says me");
+    let outcome = wrong.end();
+    assert!(matches!(outcome.code, Some(2 | 4)), "{:?}: {}", outcome.code, outcome.stdout);
+    assert!(outcome.stdout.contains("error["), "{}", outcome.stdout);
+    assert_eq!(env.read("a.md"), None);
+    let mut right = Terminal::start(&env, "capstan approve last").unwrap();
+    right.answer("passphrase of your approver key: ", "open sesame");
+    drop(right.end().exits(0));
+    assert_eq!(env.read("a.md").as_deref(), Some("x"));
+    let shown = env.json(["run", "show", "last"]).exits(0).json();
+    assert_eq!(shown["approvals"][0]["unattended"], false);
+    assert_eq!(shown["mode"], "solo");
+}
+
+#[test]
+fn passphrases_that_differ_make_no_home() {
+    let env = place::clone();
+    let Some(mut terminal) = Terminal::start(&env, "capstan init") else { return };
+    terminal.answer("(empty for none): ", "one");
+    terminal.answer("the same again: ", "two");
+    drop(terminal.end().exits(2).says("differ"));
+    assert!(!env.home().join("config.toml").exists());
+}
