@@ -43,7 +43,9 @@ pub fn play(path: &Path, env: &Env) -> (String, String) {
 /// What a shell line prints, normalised, with its exit code if that is not 0.
 fn printed(env: &Env, line: &str) -> String {
     let outcome = shell(env, line);
-    let mut text = normalise(&outcome.said(), env);
+    // A golden has no blanks at the ends of its lines, whatever was printed.
+    let said = normalise(&outcome.said(), env);
+    let mut text: String = said.lines().map(|line| format!("{}\n", line.trim_end())).collect();
     if let Some(code) = outcome.code.filter(|code| *code != 0) {
         text += &format!("? {code}\n");
     }
