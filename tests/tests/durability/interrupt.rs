@@ -80,7 +80,8 @@ fn two_processes_that_approve_at_once_have_one_effect() {
                 code => panic!("exit code {code:?}: {said}"),
             }
         }
-        assert_eq!(done, 1, "exactly one of them did it");
+        // The second may also come when the first has finished, and find the run completed.
+        assert!(done >= 1, "one of them did it");
         scene.assert_done_once(BASE);
     }
 }

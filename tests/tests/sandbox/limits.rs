@@ -176,31 +176,28 @@ fn stack_in_the_guests_memory() {
     assert_next_call_works(&env);
 }
 
-/// More is cut and counted: a chatty guest still gives its result.
 #[test]
 fn stdout_stderr_and_log() {
     let env = with_limits();
-    let print = |operation: &str, bytes: u64| {
-        let said = call(&env, operation, &json!({ "bytes": bytes }));
-        assert_eq!(said["outcome"], "returned", "{said:#}");
-        said
-    };
     let kept = |said: &Value| -> u64 {
         let lines = said["log"].as_array().unwrap();
         lines.iter().map(|line| line.as_str().unwrap().matches('x').count() as u64).sum()
     };
     for operation in ["test:limits/spend.stdout", "test:limits/spend.stderr"] {
-        let all = print(operation, under(STDIO));
-        assert_eq!((kept(&all), &all["usage"]["stdio_bytes_dropped"]), (under(STDIO), &json!(0)));
-        let cut = print(operation, over(STDIO));
-        assert_eq!((kept(&cut), &cut["usage"]["stdio_bytes_dropped"]), (STDIO, &json!(over(STDIO) - STDIO)));
+        both_sides(&env, operation, |bytes| json!({ "bytes": bytes }), STDIO, "stdio");
+        for (bytes, said) in [(under(STDIO), under(STDIO)), (over(STDIO), STDIO)] {
+            let report = call(&env, operation, &json!({ "bytes": bytes }));
+            assert_eq!((kept(&report), &report["usage"]["stdio_bytes"]), (said, &json!(said)));
+        }
     }
-    let lines = |lines: u64| call(&env, "test:limits/spend.log", &json!({ "lines": lines, "bytes": 1_000 }));
-    assert_eq!(lines(under(STDIO) / 1_000)["usage"]["stdio_bytes_dropped"], 0);
-    let cut = lines(over(STDIO) / 1_000);
-    assert_eq!(cut["outcome"], "returned");
-    assert!(kept(&cut) <= STDIO && cut["usage"]["stdio_bytes_dropped"].as_u64().unwrap() > 0, "{cut:#}");
-    assert_next_call_works(&env);
+    let lines = |bytes| json!({ "lines": bytes / 1_000, "bytes": 999 });
+    both_sides(&env, "test:limits/spend.log", lines, STDIO, "stdio");
+    let flood = peak(&env, "test:limits/spend.log", &json!({ "lines": 1_000_000, "bytes": 999 }));
+    assert_trapped(&flood.said, "stdio");
+    flood.assert_grew_at_most(
+        &peak(&env, "test:limits/spend.log", &lines(1_000)),
+        MEMORY + PROCESS_GROWTH_MAX,
+    );
 }
 
 #[test]

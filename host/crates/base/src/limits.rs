@@ -25,7 +25,8 @@ pub struct Limits {
     pub host_call_bytes: u64,
     /// The result, as encoded JSON.
     pub output_bytes: u64,
-    /// Captured stdout, stderr and log together. More is cut and counted.
+    /// Captured stdout, stderr and log together. Each line of the log costs one byte more than its
+    /// text.
     pub stdio_bytes: u64,
     /// Random bytes drawn.
     pub random_bytes: u64,

@@ -15,6 +15,6 @@ pub struct Usage {
     pub host_call_bytes: u64,
     /// Number of host calls.
     pub host_calls: u64,
-    /// Bytes of stdout, stderr and log that were cut off.
-    pub stdio_bytes_dropped: u64,
+    /// Bytes of stdout, stderr and log together.
+    pub stdio_bytes: u64,
 }

@@ -104,7 +104,7 @@ impl Budget {
             memory_bytes: self.memory,
             host_call_bytes: self.host_call_bytes,
             host_calls: self.host_calls,
-            stdio_bytes_dropped: 0,
+            stdio_bytes: 0,
         }
     }
 

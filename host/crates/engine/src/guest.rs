@@ -8,12 +8,13 @@ use base::Capability;
 use crate::budget::Budget;
 use crate::files::Overlay;
 use crate::random::SeededRandom;
+use crate::trap::Stop;
 use crate::wasi::Wasi;
-use crate::{HostContext, LogLine, LogSource};
+use crate::{HostContext, LogLine, LogSource, Trap};
 
 /// How many refused host calls a report lists.
 const DENIED_MAX: usize = 64;
-/// What a line costs of the stdio cap beside its text, so that empty lines run out too.
+/// What a line costs of the limit beside its text, so that empty lines run out too.
 const LINE_COST: u64 = 1;
 
 /// One call's state.
@@ -64,10 +65,10 @@ pub(crate) fn lock(captured: &Mutex<Captured>) -> MutexGuard<'_, Captured> {
     captured.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// What the guest said, cut at the limit.
+/// What the guest said, up to the limit.
 pub(crate) struct Captured {
-    left: u64,
-    dropped: u64,
+    limit: u64,
+    used: u64,
     lines: Vec<LogLine>,
     stdout: Vec<u8>,
     stderr: Vec<u8>,
@@ -75,44 +76,50 @@ pub(crate) struct Captured {
 
 impl Captured {
     fn new(limit: u64) -> Self {
-        Self { left: limit, dropped: 0, lines: Vec::new(), stdout: Vec::new(), stderr: Vec::new() }
+        Self { limit, used: 0, lines: Vec::new(), stdout: Vec::new(), stderr: Vec::new() }
     }
 
-    /// Adds a line of the log.
-    pub(crate) fn line(&mut self, source: LogSource, mut text: String) {
+    /// Adds a line of the log: as much of it as fits, so that whoever asks why the call was ended
+    /// sees what it was saying.
+    pub(crate) fn line(&mut self, source: LogSource, mut text: String) -> Result<(), Stop> {
         let cost = (text.len() as u64).saturating_add(LINE_COST);
-        if cost > self.left {
-            let room = usize::try_from(self.left.saturating_sub(LINE_COST)).unwrap_or(usize::MAX);
-            let kept = text.floor_char_boundary(room);
-            self.dropped = self.dropped.saturating_add((text.len() - kept) as u64);
-            text.truncate(kept);
-            if self.left <= LINE_COST {
-                return;
-            }
+        let room = self.take(cost);
+        let cut = room < cost;
+        if cut {
+            let kept = usize::try_from(room.saturating_sub(LINE_COST)).unwrap_or(usize::MAX);
+            text.truncate(text.floor_char_boundary(kept));
         }
-        self.left = self.left.saturating_sub(cost);
-        self.lines.push(LogLine { source, text });
+        if room > LINE_COST || !cut {
+            self.lines.push(LogLine { source, text });
+        }
+        if cut { Err(Trap::Stdio.into()) } else { Ok(()) }
     }
 
-    /// Adds bytes of standard output or error.
-    pub(crate) fn write(&mut self, source: LogSource, bytes: &[u8]) {
-        let room = usize::try_from(self.left).unwrap_or(usize::MAX);
+    /// Adds bytes of standard output or error, likewise.
+    pub(crate) fn write(&mut self, source: LogSource, bytes: &[u8]) -> Result<(), Stop> {
+        let room = usize::try_from(self.take(bytes.len() as u64)).unwrap_or(usize::MAX);
         let (kept, cut) = bytes.split_at_checked(room).unwrap_or((bytes, &[]));
-        self.left = self.left.saturating_sub(kept.len() as u64);
-        self.dropped = self.dropped.saturating_add(cut.len() as u64);
         match source {
             LogSource::Stderr => self.stderr.extend_from_slice(kept),
             _ => self.stdout.extend_from_slice(kept),
         }
+        if cut.is_empty() { Ok(()) } else { Err(Trap::Stdio.into()) }
     }
 
-    /// Everything as lines, the log first, and how many bytes were cut.
+    /// Counts `wanted` bytes, or those of them that are left, and says how many.
+    fn take(&mut self, wanted: u64) -> u64 {
+        let room = wanted.min(self.limit.saturating_sub(self.used));
+        self.used = self.used.saturating_add(room);
+        room
+    }
+
+    /// Everything as lines, the log first, and how many bytes were counted.
     pub(crate) fn finish(&mut self) -> (Vec<LogLine>, u64) {
         let mut lines = std::mem::take(&mut self.lines);
         for (source, bytes) in [(LogSource::Stdout, &self.stdout), (LogSource::Stderr, &self.stderr)] {
             let text = String::from_utf8_lossy(bytes);
             lines.extend(text.lines().map(|line| LogLine { source, text: line.to_owned() }));
         }
-        (lines, self.dropped)
+        (lines, self.used)
     }
 }

@@ -96,7 +96,7 @@ pub struct Report {
     pub outcome: Outcome,
     /// What it used of its limits.
     pub usage: Usage,
-    /// Its log, stdout and stderr, in order, cut at the limit.
+    /// Its log, stdout and stderr, in order: where the limit ended the call, what fitted.
     pub log: Vec<LogLine>,
     /// Host calls that were refused for want of authority: the first 64 different ones.
     pub denied: Vec<Denied>,

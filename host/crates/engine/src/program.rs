@@ -166,10 +166,10 @@ impl Call {
             Outcome::Returned(_) => guest.overlay.finish(),
             _ => (ChangeSet::default(), BTreeMap::new()),
         };
-        let (log, dropped) = guest.captured().finish();
+        let (log, stdio_bytes) = guest.captured().finish();
         let mut usage = guest.budget.usage();
         usage.fuel = limits.fuel.saturating_sub(left);
-        usage.stdio_bytes_dropped = dropped;
+        usage.stdio_bytes = stdio_bytes;
         Report { outcome, usage, log, denied: guest.take_denied(), changes, blobs }
     }
 

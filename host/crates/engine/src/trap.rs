@@ -46,6 +46,7 @@ traps! {
     HostCallBytes = "host_call_bytes", "host calls moved more bytes than the call may";
     Input = "input", "the arguments are larger than a call accepts";
     Output = "output", "the result is larger than the call may return";
+    Stdio = "stdio", "the guest wrote more to its log, stdout and stderr than the call may";
     Random = "random", "the guest drew more random bytes than the call may";
     Unreachable = "unreachable", "the guest panicked or reached an `unreachable` instruction";
     OutOfBounds = "out_of_bounds", "the guest accessed memory or a table out of bounds";

@@ -18,6 +18,8 @@ mod calls;
 mod files;
 #[path = "engine/fixture.rs"]
 mod fixture;
+#[path = "engine/leak.rs"]
+mod leak;
 #[path = "engine/limits.rs"]
 mod limits;
 #[path = "engine/live.rs"]

@@ -64,14 +64,14 @@ const RULES: [Rule; 7] = [
     Rule {
         id: "builtin:plan-gate",
         decision: Decision::NeedsApproval,
-        text: "the plan asks for an approval here",
-        applies: |q| q.plan_gate,
+        text: "the plan asks for an approval of what this step does",
+        applies: |q| q.plan_gate && !stages_nothing(q),
     },
     Rule {
         id: "builtin:allow-empty-write",
         decision: Decision::Allow,
         text: "nothing is staged, so there is nothing to approve",
-        applies: |q| q.effect == Effect::Write && q.changes == 0,
+        applies: stages_nothing,
     },
     Rule {
         id: "builtin:allow-read",
@@ -80,6 +80,12 @@ const RULES: [Rule; 7] = [
         applies: |q| q.effect < Effect::Write,
     },
 ];
+
+/// The step could write and has nothing to write. There is nothing that a person could look at, so
+/// no plan can ask for a look.
+const fn stages_nothing(q: &Question) -> bool {
+    matches!(q.effect, Effect::Write) && q.changes == 0
+}
 
 /// Answers `q`: the strictest decision of the rules that apply, with those of them that made it.
 #[must_use]

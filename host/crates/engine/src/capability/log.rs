@@ -13,7 +13,6 @@ impl log::Host for Guest {
             log::Level::Warn => LogSource::Warn,
             log::Level::Error => LogSource::Error,
         };
-        self.captured().line(source, message);
-        Ok(())
+        Ok(self.captured().line(source, message)?)
     }
 }

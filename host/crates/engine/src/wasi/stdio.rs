@@ -1,4 +1,4 @@
-//! Standard output and error: captured, cut at the limit, never blocking.
+//! Standard output and error: captured up to the limit, never blocking.
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
@@ -7,10 +7,11 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use tokio::io::AsyncWrite;
 use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
-use wasmtime_wasi::p2::{OutputStream, Pollable, StreamResult};
+use wasmtime_wasi::p2::{OutputStream, Pollable, StreamError, StreamResult};
 
 use crate::LogSource;
 use crate::guest::{Captured, lock};
+use crate::trap::Stop;
 
 /// How much a guest may write at once. Each byte was already counted as a host call's.
 const PERMIT_BYTES: usize = 64 << 10;
@@ -31,8 +32,8 @@ impl CapturedOutput {
         Self { source: LogSource::Stderr, captured: Arc::clone(captured) }
     }
 
-    fn capture(&self, bytes: &[u8]) {
-        lock(&self.captured).write(self.source, bytes);
+    fn capture(&self, bytes: &[u8]) -> Result<(), Stop> {
+        lock(&self.captured).write(self.source, bytes)
     }
 }
 
@@ -54,8 +55,7 @@ impl StdoutStream for CapturedOutput {
 
 impl AsyncWrite for CapturedOutput {
     fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<std::io::Result<usize>> {
-        self.capture(bytes);
-        Poll::Ready(Ok(bytes.len()))
+        Poll::Ready(self.capture(bytes).map(|()| bytes.len()).map_err(std::io::Error::other))
     }
 
     fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<std::io::Result<()>> {
@@ -81,8 +81,8 @@ impl Pollable for CapturedOutput {
 
 impl OutputStream for CapturedOutput {
     fn write(&mut self, bytes: Bytes) -> StreamResult<()> {
-        self.capture(&bytes);
-        Ok(())
+        // A trap and no error, which the guest could ignore.
+        self.capture(&bytes).map_err(|stop| StreamError::Trap(stop.into()))
     }
 
     fn flush(&mut self) -> StreamResult<()> {

@@ -7,8 +7,8 @@ use values::{Type, Value};
 
 use crate::calls::spinner;
 use crate::fixture::{
-    HEAP, USES_HEAP, assert_next_call_works, assert_trap, authority, call, load, number, returned, simple,
-    text, with_imports,
+    USES_HEAP, assert_next_call_works, assert_trap, authority, call, load, number, returned, simple, text,
+    with_imports,
 };
 
 /// Calls `function(n)` under `limits`.
@@ -71,7 +71,7 @@ fn deadline_of_a_spinning_guest() {
 }
 
 /// Exports `grow(pages)`, which spreads the pages over `memories` memories of their own instances.
-fn grower(memories: u64) -> Program {
+pub(crate) fn grower(memories: u64) -> Program {
     let instances: String =
         (0..memories).map(|n| format!("(core instance $one{n} (instantiate $One))")).collect();
     let with: String = (0..memories).map(|n| format!("(with \"one{n}\" (instance $one{n}))")).collect();
@@ -134,14 +134,18 @@ fn a_memorys_own_maximum_fails_inside_the_guest() {
     assert_eq!(returned(&program.invoke(call("grow", vec![], Some(Type::S32)))), &Value::S32(-1));
 }
 
-#[test]
-fn table() {
+/// Exports `grow(elements)`.
+pub(crate) fn table_grower() -> Program {
     let core = format!(
         r#"{USES_HEAP} (table $t 0 funcref)
         (func (export "grow") (param i32) (drop (table.grow $t (ref.null func) (local.get 0))))"#
     );
-    let program = load(&simple(&core, &[("grow", r#"(param "n" u32)"#)]));
-    both_sides(&program, "grow", Limits::DEFAULT.table_elements, Limits::DEFAULT, Trap::Table);
+    load(&simple(&core, &[("grow", r#"(param "n" u32)"#)]))
+}
+
+#[test]
+fn table() {
+    both_sides(&table_grower(), "grow", Limits::DEFAULT.table_elements, Limits::DEFAULT, Trap::Table);
 }
 
 #[test]
@@ -164,15 +168,20 @@ fn instances() {
     assert_next_call_works();
 }
 
-#[test]
-fn stack() {
+/// Exports `down(depth)`, which calls itself so many times.
+pub(crate) fn recursion() -> Program {
     let core = format!(
         r#"{USES_HEAP} (func $down (export "down") (param i32)
           (if (local.get 0) (then (call $down (i32.sub (local.get 0) (i32.const 1)))))
           ;; Something to do after the call, so that it is no tail call.
           (i32.store (i32.const 16) (local.get 0)))"#
     );
-    let program = load(&simple(&core, &[("down", r#"(param "n" u32)"#)]));
+    load(&simple(&core, &[("down", r#"(param "n" u32)"#)]))
+}
+
+#[test]
+fn stack() {
+    let program = recursion();
     let succeeds =
         |depth| run(&program, "down", depth, Limits::DEFAULT).outcome == engine::Outcome::Returned(None);
     // The frame's size is the compiler's business, so the depth that fits is found by bisection.
@@ -184,9 +193,9 @@ fn stack() {
     both_sides(&program, "down", fits, Limits::DEFAULT, Trap::Stack);
 }
 
-#[test]
-fn handles() {
-    let program = load(
+/// Exports `take(handles)`.
+pub(crate) fn handle_taker() -> Program {
+    load(
         r#"(component
         (type $thing (resource (rep i32)))
         (core func $new (canon resource.new $thing))
@@ -200,12 +209,16 @@ fn handles() {
         (func $take (param "n" u32) (canon lift (core func $m "take")))
         (instance $ops (export "take" (func $take)))
         (export "test:guest/ops@0.1.0" (instance $ops)))"#,
-    );
-    both_sides(&program, "take", Limits::DEFAULT.handles, Limits::DEFAULT, Trap::Handles);
+    )
+}
+
+#[test]
+fn handles() {
+    both_sides(&handle_taker(), "take", Limits::DEFAULT.handles, Limits::DEFAULT, Trap::Handles);
 }
 
 /// Exports `log(n)`, which logs a line of 1 KiB `n` times, and `once(n)`, which logs one of `n` bytes.
-fn logger() -> Program {
+pub(crate) fn logger() -> Program {
     let imports = r#"(import "capstan:host/log@0.1.0" (instance $log
         (type $level' (enum "debug" "info" "warn" "error"))
         (export "level" (type $level (eq $level')))
@@ -226,39 +239,52 @@ fn logger() -> Program {
     load(&with_imports(imports, lowered, &core, &[("log", n), ("once", n)]))
 }
 
+/// So much may be logged that another limit is met first.
+pub(crate) const CHATTY: Limits = Limits { stdio_bytes: u64::MAX, ..Limits::DEFAULT };
+
 #[test]
 fn host_call_bytes_add_up() {
     let lines = Limits::DEFAULT.host_call_bytes / 1024;
-    both_sides(&logger(), "log", lines, Limits::DEFAULT, Trap::HostCallBytes);
-    let report = run(&logger(), "log", 100, Limits::DEFAULT);
+    both_sides(&logger(), "log", lines, CHATTY, Trap::HostCallBytes);
+    let report = run(&logger(), "log", 100, CHATTY);
     assert_eq!((report.usage.host_calls, report.usage.host_call_bytes), (100, 100 * 1024));
 }
 
 #[test]
 fn host_call_bytes_of_one_call() {
     // wasmtime stops this one while it copies, before our function is reached.
-    both_sides(&logger(), "once", Limits::DEFAULT.host_call_bytes, Limits::DEFAULT, Trap::HostCallBytes);
+    both_sides(&logger(), "once", CHATTY.host_call_bytes, CHATTY, Trap::HostCallBytes);
     let limits = Limits { host_call_bytes: 10_000, ..Limits::DEFAULT };
     both_sides(&logger(), "once", 10_000, limits, Trap::HostCallBytes);
 }
 
+/// The log of `report` is one line of `bytes`.
+#[track_caller]
+fn assert_one_line(report: &Report, bytes: u64) {
+    assert_eq!(report.log.iter().map(|line| line.text.len() as u64).collect::<Vec<_>>(), [bytes]);
+    assert_eq!(report.usage.stdio_bytes, bytes + 1, "a line costs its end too");
+}
+
 #[test]
-fn the_log_is_cut_and_counted() {
+fn a_log_line_over_the_limit() {
     let limit = Limits::DEFAULT.stdio_bytes;
-    let under = run(&logger(), "once", limit * 9 / 10, Limits::DEFAULT);
-    assert_eq!((under.log[0].text.len() as u64, under.usage.stdio_bytes_dropped), (limit * 9 / 10, 0));
-    let over = run(&logger(), "once", limit * 11 / 10, Limits::DEFAULT);
-    assert_eq!(over.outcome, engine::Outcome::Returned(None));
-    let (kept, dropped) = (over.log[0].text.len() as u64, over.usage.stdio_bytes_dropped);
-    assert_eq!(kept + dropped, limit * 11 / 10);
-    assert!(kept <= limit && dropped > 0);
-    let many = run(&logger(), "log", 1_000, Limits::DEFAULT);
-    assert!(many.log.iter().map(|line| line.text.len() as u64).sum::<u64>() <= limit);
+    both_sides(&logger(), "once", limit, Limits::DEFAULT, Trap::Stdio);
+    assert_one_line(&run(&logger(), "once", limit * 9 / 10, Limits::DEFAULT), limit * 9 / 10);
+    assert_one_line(&run(&logger(), "once", limit * 11 / 10, Limits::DEFAULT), limit - 1);
+}
+
+#[test]
+fn log_lines_add_up() {
+    let limit = Limits::DEFAULT.stdio_bytes;
+    both_sides(&logger(), "log", limit / 1025, Limits::DEFAULT, Trap::Stdio);
+    let flood = run(&logger(), "log", 1_000_000, Limits::DEFAULT);
+    assert_trap(&flood, Trap::Stdio);
+    assert_eq!((flood.log.len() as u64, flood.usage.stdio_bytes), (limit.div_ceil(1025), limit));
 }
 
 /// Exports `make(n)`, which returns a string of `n` bytes, and `alias(n)`, which returns a list of
 /// `n` strings that are all the same 64 KiB of memory.
-fn producer() -> Program {
+pub(crate) fn producer() -> Program {
     let core = format!(
         r#"{USES_HEAP}
         (func (export "make") (param i32) (result i32)
@@ -337,8 +363,8 @@ fn input() {
     assert_trap(&with(11_000), Trap::Input);
 }
 
-#[test]
-fn random() {
+/// Exports `draw(n)` and `twice(n)`, which draws `n` bytes in two halves.
+pub(crate) fn drawer() -> Program {
     let imports = r#"(import "capstan:host/random@0.1.0" (instance $random
         (export "bytes" (func (param "length" u32) (result (list u8))))))"#;
     let lowered = r#"(core func $bytes (canon lower (func $random "bytes") (memory $memory) (realloc $realloc)))
@@ -351,24 +377,13 @@ fn random() {
           (call $bytes (i32.div_u (local.get 0) (i32.const 2)) (i32.const 16)))"#
     );
     let n = r#"(param "n" u32)"#;
-    let program = load(&with_imports(imports, lowered, &core, &[("draw", n), ("twice", n)]));
-    for function in ["draw", "twice"] {
-        both_sides(&program, function, Limits::DEFAULT.random_bytes, Limits::DEFAULT, Trap::Random);
-    }
+    load(&with_imports(imports, lowered, &core, &[("draw", n), ("twice", n)]))
 }
 
 #[test]
-fn many_hostile_calls_leave_nothing_behind() {
-    let program = load(&format!(
-        r#"(component {HEAP}
-        (core module $M (memory 1) (func (export "run") (drop (memory.grow (i32.const 60000)))))
-        (core instance $m (instantiate $M))
-        (func $run (canon lift (core func $m "run")))
-        (instance $ops (export "run" (func $run)))
-        (export "test:guest/ops@0.1.0" (instance $ops)))"#
-    ));
-    for _ in 0..1_000 {
-        assert_trap(&program.invoke(call("run", vec![], None)), Trap::Memory);
+fn random() {
+    let program = drawer();
+    for function in ["draw", "twice"] {
+        both_sides(&program, function, Limits::DEFAULT.random_bytes, Limits::DEFAULT, Trap::Random);
     }
-    assert_next_call_works();
 }

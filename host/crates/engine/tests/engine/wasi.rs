@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use base::Limits;
-use engine::{LogSource, Program, Trap};
+use engine::{LogSource, Outcome, Program, Trap};
 use values::{Type, Value};
 
 use crate::fixture::{
@@ -61,7 +61,7 @@ const LOWERED: &str = r#"
     (export "u64" (func $u64)) (export "now" (func $now)) (export "subscribe" (func $subscribe)))
 "#;
 
-fn guest() -> Program {
+pub(crate) fn guest() -> Program {
     let core = format!(
         r#"{USES_HEAP}
         (import "host" "block" (func $block (param i32)))
@@ -169,16 +169,22 @@ fn host_resources_run_out() {
 }
 
 #[test]
-fn stdout_is_captured_cut_and_counted() {
-    let say = |n: u32| guest().invoke(call("say", vec![number(n)], None));
+fn stdout_is_captured_up_to_the_limit() {
+    let say = |n: u64| guest().invoke(call("say", vec![number(u32::try_from(n).unwrap())], None));
     let report = say(12);
     let lines: Vec<_> = report.log.iter().map(|line| (line.source, line.text.as_str())).collect();
     assert_eq!(lines, [(LogSource::Stdout, "first"), (LogSource::Stdout, "second")]);
-    let over = say(60_000);
-    assert_eq!(over.usage.stdio_bytes_dropped, 0);
-    let mut small = call("say", vec![number(60_000)], None);
-    small.limits.stdio_bytes = 50_000;
-    assert_eq!(guest().invoke(small).usage.stdio_bytes_dropped, 10_000);
+    let limit = Limits::DEFAULT.stdio_bytes;
+    // The guest's memory is one page, as large as the limit; the other side has a smaller one.
+    let under = say(limit * 9 / 10);
+    assert_eq!((under.outcome, under.usage.stdio_bytes), (Outcome::Returned(None), limit * 9 / 10));
+    let mut over = call("say", vec![number(55_000)], None);
+    over.limits.stdio_bytes = 50_000;
+    let over = guest().invoke(over);
+    assert_trap(&over, Trap::Stdio);
+    assert_eq!(over.usage.stdio_bytes, 50_000);
+    assert_eq!(over.log.iter().map(|line| line.text.len()).sum::<usize>(), 50_000 - "\n".len());
+    assert_next_call_works();
 }
 
 #[test]

@@ -20,7 +20,7 @@ fn every_event() -> Vec<Event> {
             memory_bytes: 3,
             host_call_bytes: 4,
             host_calls: 5,
-            stdio_bytes_dropped: 6,
+            stdio_bytes: 6,
         },
         denied: vec![DeniedCall {
             capability: base::Capability::FilesRead,

@@ -231,13 +231,20 @@ pub(super) fn apply(command: Command, check: &Check) -> Worked {
     if conflicts.is_empty() {
         // What is on disk already is applied again too: a process that was killed in the middle may
         // have left the old file beside it, and only that takes it away.
-        for change in applied.into_iter().chain(open) {
+        for change in applied {
+            let how = apply_one(check, change)?.unwrap_or_else(|conflict| {
+                conflicts.push(conflict);
+                journal::HowApplied::Already
+            });
+            receipt.push(line(change, how));
+        }
+        for change in open {
+            if !conflicts.is_empty() {
+                break;
+            }
             match apply_one(check, change)? {
                 Ok(how) => receipt.push(line(change, how)),
-                Err(conflict) => {
-                    conflicts.push(conflict);
-                    break;
-                }
+                Err(conflict) => conflicts.push(conflict),
             }
         }
     } else {

@@ -1,0 +1,124 @@
+//! What thousands of hostile calls leave behind in the process: nothing.
+//!
+//! Resident memory is that of a process, so they are made by one of their own: this test binary
+//! again, with this one test, told so by a variable.
+
+use std::fs;
+use std::process::Command;
+
+use base::{Effect, Limits};
+use engine::{Invocation, Program, Trap};
+use values::Type;
+
+use crate::calls::spinner;
+use crate::fixture::{USES_HEAP, assert_next_call_works, assert_trap, authority, call, load, number, simple};
+use crate::limits::{CHATTY, drawer, grower, handle_taker, logger, producer, recursion, table_grower};
+use crate::wasi;
+
+const ALONE: &str = "CAPSTAN_TEST_ALONE";
+const NAME: &str = "leak::ten_thousand_hostile_calls_leave_nothing_behind";
+/// After so many calls each pool and cache of the process has its size.
+const SETTLED: usize = 1_000;
+const CALLS: usize = 10_000;
+const GROWTH_MAX: u64 = 8 << 20;
+
+#[test]
+fn ten_thousand_hostile_calls_leave_nothing_behind() {
+    if std::env::var_os(ALONE).is_none() {
+        let this = std::env::current_exe().unwrap();
+        let alone =
+            Command::new(this).args(["--exact", NAME, "--nocapture"]).env(ALONE, "1").output().unwrap();
+        let said = String::from_utf8_lossy(&alone.stdout);
+        let why = String::from_utf8_lossy(&alone.stderr);
+        assert!(alone.status.success() && said.contains("1 passed"), "{said}{why}");
+        return;
+    }
+    let attacks = attacks();
+    for attack in attacks.iter().cycle().take(SETTLED) {
+        attack.make();
+    }
+    let settled = resident_bytes();
+    for attack in attacks.iter().cycle().take(CALLS - SETTLED) {
+        attack.make();
+    }
+    let grown = resident_bytes().saturating_sub(settled);
+    assert!(grown <= GROWTH_MAX, "{grown} bytes more than after {SETTLED} calls");
+    assert_next_call_works();
+}
+
+fn resident_bytes() -> u64 {
+    let status = fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() << 10
+}
+
+/// A call that ends with `trap`.
+struct Attack {
+    program: Program,
+    invocation: Box<dyn Fn() -> Invocation>,
+    trap: Trap,
+}
+
+impl Attack {
+    fn make(&self) {
+        assert_trap(&self.program.invoke((self.invocation)()), self.trap);
+    }
+}
+
+/// `function(n)` under `limits`.
+fn attack(
+    program: Program,
+    function: &'static str,
+    n: Option<u64>,
+    result: Option<Type>,
+    limits: Limits,
+    trap: Trap,
+) -> Attack {
+    let invocation = move || {
+        let arguments = n.map(|n| number(u32::try_from(n).unwrap())).into_iter().collect();
+        let mut invocation = call(function, arguments, result.clone());
+        invocation.limits = limits;
+        invocation.authority = authority(&["random"], &["random"], Effect::Read);
+        invocation
+    };
+    Attack { program, invocation: Box::new(invocation), trap }
+}
+
+/// One for each way in which a guest can be stopped.
+fn attacks() -> Vec<Attack> {
+    let usual = Limits::DEFAULT;
+    let over = |limit: u64| Some(limit * 11 / 10);
+    let text = || Some(Type::String);
+    let texts = || Some(Type::List(Box::new(Type::String)));
+    let hurried = Limits { fuel: u64::MAX / 2, wall_ms: 1, ..usual };
+    let pages = over(usual.memory_bytes / 65_536);
+    let few_bytes = Limits { host_call_bytes: 100_000, ..CHATTY };
+    let panics = load(&simple(&format!("{USES_HEAP} (func (export \"run\") unreachable)"), &[("run", "")]));
+    vec![
+        attack(spinner(), "spin", None, None, Limits { fuel: 100_000, ..usual }, Trap::Fuel),
+        attack(spinner(), "spin", None, None, hurried, Trap::Deadline),
+        attack(wasi::guest(), "sleep", Some(3_600_000), Some(Type::U32), hurried, Trap::Deadline),
+        attack(grower(1), "grow", pages, None, usual, Trap::Memory),
+        attack(grower(4), "grow", pages, None, usual, Trap::Memory),
+        attack(producer(), "make", over(usual.memory_bytes), text(), usual, Trap::Memory),
+        attack(table_grower(), "grow", over(usual.table_elements), None, usual, Trap::Table),
+        attack(recursion(), "down", Some(1_000_000), None, usual, Trap::Stack),
+        attack(handle_taker(), "take", over(usual.handles), None, usual, Trap::Handles),
+        attack(
+            wasi::guest(),
+            "timers",
+            over(usual.resources),
+            None,
+            Limits { handles: 100_000, ..usual },
+            Trap::Resources,
+        ),
+        attack(logger(), "once", over(usual.stdio_bytes), None, usual, Trap::Stdio),
+        attack(logger(), "log", Some(1_000_000), None, usual, Trap::Stdio),
+        attack(logger(), "log", Some(1_000_000), None, few_bytes, Trap::HostCallBytes),
+        attack(producer(), "make", over(usual.output_bytes), text(), usual, Trap::Output),
+        attack(producer(), "alias", Some(10_000), texts(), usual, Trap::Output),
+        attack(drawer(), "draw", over(usual.random_bytes), None, usual, Trap::Random),
+        attack(wasi::guest(), "quit", Some(1), None, usual, Trap::Exit),
+        attack(panics, "run", None, None, usual, Trap::Unreachable),
+    ]
+}
