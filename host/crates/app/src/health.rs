@@ -236,18 +236,7 @@ fn check_grants(findings: &mut Findings, pack: &VerifiedPack, grants: &Grants) {
 
 fn check_limits(findings: &mut Findings, pack: &VerifiedPack) {
     for (local, operation) in &pack.manifest().operations {
-        let limits = operation.limits.resolve();
-        let text = format!(
-            "{local}: fuel {}, wall {} ms, memory {} B, output {} B, host calls {} B, {} handles, stack {} B",
-            limits.fuel,
-            limits.wall_ms,
-            limits.memory_bytes,
-            limits.output_bytes,
-            limits.host_call_bytes,
-            limits.handles,
-            limits.stack_bytes
-        );
-        findings.ok("limits", text);
+        findings.ok("limits", format!("{local}: {}", operation.limits.resolve()));
     }
 }
 

@@ -1,6 +1,10 @@
 //! The limits of one call. There is no way to say "unlimited".
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
+
+use crate::quantity::{show_bytes, show_count, show_duration_ms};
 
 /// What one guest call may use. Each number has a guest in `tests/guests` that hits it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -82,6 +86,29 @@ impl Limits {
             stdio_bytes: self.stdio_bytes.min(other.stdio_bytes),
             random_bytes: self.random_bytes.min(other.random_bytes),
         }
+    }
+}
+
+/// In the units of a manifest, those first that a manifest can set.
+impl fmt::Display for Limits {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "fuel {}, wall {}, memory {}, output {}, host calls {}, log {}, random {}, stack {}, \
+             {} handles, {} resources, {} instances, {} table elements",
+            show_count(self.fuel),
+            show_duration_ms(self.wall_ms),
+            show_bytes(self.memory_bytes),
+            show_bytes(self.output_bytes),
+            show_bytes(self.host_call_bytes),
+            show_bytes(self.stdio_bytes),
+            show_bytes(self.random_bytes),
+            show_bytes(self.stack_bytes),
+            self.handles,
+            self.resources,
+            self.instances,
+            self.table_elements,
+        )
     }
 }
 

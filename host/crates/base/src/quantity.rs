@@ -1,5 +1,13 @@
 //! Numbers with units, as people write them in manifests and plans: `2G`, `64MiB`, `10s`.
 
+/// A unit's name and what it multiplies by, smallest first.
+type Unit = (&'static str, u64);
+
+const COUNTS: &[Unit] =
+    &[("", 1), ("k", 1_000), ("M", 1_000_000), ("G", 1_000_000_000), ("T", 1_000_000_000_000)];
+const SIZES: &[Unit] = &[("B", 1), ("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30)];
+const DURATIONS: &[Unit] = &[("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000)];
+
 /// A text that should have been a quantity.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{text}` is not {expected}")]
@@ -15,8 +23,7 @@ pub struct ParseQuantityError {
 /// # Errors
 /// If the text is anything else, or the value does not fit 64 bits.
 pub fn parse_count(text: &str) -> Result<u64, ParseQuantityError> {
-    let units = [("", 1), ("k", 1_000), ("M", 1_000_000), ("G", 1_000_000_000), ("T", 1_000_000_000_000)];
-    parse(text, &units, "a count such as `500k` or `2G`")
+    parse(text, COUNTS, "a count such as `500k` or `2G`")
 }
 
 /// Parses a size in bytes: an integer with `B`, `KiB`, `MiB` or `GiB`, or without a unit.
@@ -24,8 +31,8 @@ pub fn parse_count(text: &str) -> Result<u64, ParseQuantityError> {
 /// # Errors
 /// If the text is anything else, or the value does not fit 64 bits.
 pub fn parse_bytes(text: &str) -> Result<u64, ParseQuantityError> {
-    let units = [("", 1), ("B", 1), ("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30)];
-    parse(text, &units, "a size such as `64KiB` or `16MiB`")
+    let bare = text.ends_with(|c: char| c.is_ascii_digit());
+    parse(text, if bare { &[("", 1)] } else { SIZES }, "a size such as `64KiB` or `16MiB`")
 }
 
 /// Parses a duration to milliseconds: an integer with `ms`, `s`, `m`, `h` or `d`.
@@ -33,11 +40,34 @@ pub fn parse_bytes(text: &str) -> Result<u64, ParseQuantityError> {
 /// # Errors
 /// If the text is anything else, or the value does not fit 64 bits.
 pub fn parse_duration_ms(text: &str) -> Result<u64, ParseQuantityError> {
-    let units = [("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000)];
-    parse(text, &units, "a duration such as `500ms`, `10s` or `2m`")
+    parse(text, DURATIONS, "a duration such as `500ms`, `10s` or `2m`")
 }
 
-fn parse(text: &str, units: &[(&str, u64)], expected: &'static str) -> Result<u64, ParseQuantityError> {
+/// A count as [`parse_count`] reads it, in the largest unit that divides it.
+#[must_use]
+pub(crate) fn show_count(count: u64) -> String {
+    show(count, COUNTS)
+}
+
+/// A size in bytes as [`parse_bytes`] reads it, likewise.
+#[must_use]
+pub(crate) fn show_bytes(bytes: u64) -> String {
+    show(bytes, SIZES)
+}
+
+/// Milliseconds as [`parse_duration_ms`] reads them, likewise.
+#[must_use]
+pub(crate) fn show_duration_ms(ms: u64) -> String {
+    show(ms, DURATIONS)
+}
+
+fn show(number: u64, units: &[Unit]) -> String {
+    let divides = |(_, factor): &&Unit| number != 0 && number.is_multiple_of(*factor);
+    let (unit, factor) = units.iter().rfind(divides).or(units.first()).unwrap_or(&("", 1));
+    format!("{}{unit}", number / factor)
+}
+
+fn parse(text: &str, units: &[Unit], expected: &'static str) -> Result<u64, ParseQuantityError> {
     let fail = || ParseQuantityError { text: text.chars().take(80).collect(), expected };
     let split = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let (digits, unit) = text.split_at_checked(split).ok_or_else(fail)?;
@@ -59,5 +89,18 @@ mod tests {
             assert!(parse_count(bad).is_err(), "{bad} was accepted");
         }
         assert!(parse_duration_ms("10").is_err(), "a duration needs its unit");
+        assert_eq!(parse_bytes("10"), Ok(10), "a size does not");
+    }
+
+    #[test]
+    fn what_is_shown_is_read_again() {
+        let shown =
+            [show_count(2_000_000_000), show_bytes(64 << 20), show_duration_ms(90_000), show_bytes(0)];
+        assert_eq!(shown, ["2G", "64MiB", "90s", "0B"]);
+        for number in [0, 1, 999, 1_000, 1_024, 1_025, 60_000, 3 << 30, 86_400_000, u64::MAX] {
+            assert_eq!(parse_count(&show_count(number)), Ok(number));
+            assert_eq!(parse_bytes(&show_bytes(number)), Ok(number));
+            assert_eq!(parse_duration_ms(&show_duration_ms(number)), Ok(number));
+        }
     }
 }

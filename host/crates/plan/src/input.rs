@@ -66,8 +66,10 @@ impl CheckedPlan {
         let was_refused = !findings.is_empty();
         for name in given.keys().filter(|name| !self.inputs.contains_key(*name)) {
             let fix = did_you_mean(name, self.inputs.keys().map(String::as_str));
+            let names: Vec<_> = self.inputs.keys().map(|name| format!("`{name}`")).collect();
+            let expected = if names.is_empty() { "no input".to_owned() } else { names.join(", ") };
             let finding = self.finding(None, format!("the plan has no input {}", quoted(name)));
-            findings.push(Diagnostic { fix, ..finding });
+            findings.push(Diagnostic { expected: Some(expected), fix, ..finding });
         }
         let mut inputs = BTreeMap::new();
         for (name, declared) in &self.inputs {

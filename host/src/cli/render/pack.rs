@@ -1,6 +1,6 @@
 //! Packs and operations as text.
 
-use app::{BuildView, CapabilityView, InspectView, InstallView, Limits, OperationView, PackView, SignView};
+use app::{BuildView, CapabilityView, InspectView, InstallView, OperationView, PackView, SignView};
 
 use super::{bytes, list};
 use crate::ui::{one_line, visible};
@@ -77,10 +77,17 @@ pub(crate) fn operations(views: &[OperationView]) -> String {
     }
     let width = views.iter().map(|view| view.name.len()).max().unwrap_or_default();
     let row = |view: &OperationView| {
-        let docs = view.docs.as_deref().and_then(|docs| docs.trim().lines().next()).unwrap_or_default();
-        format!("{:<12} {:<width$}  {}\n", view.effect, view.name, one_line(docs))
+        let docs = view.docs.as_deref().map(first_sentence).unwrap_or_default();
+        format!("{:<12} {:<width$}  {}\n", view.effect, view.name, one_line(&docs))
     };
     views.iter().map(row).collect()
+}
+
+/// The first sentence, which may go over several lines.
+fn first_sentence(docs: &str) -> String {
+    let paragraph = docs.trim().split("\n\n").next().unwrap_or_default();
+    let words = paragraph.split_whitespace().collect::<Vec<_>>().join(" ");
+    words.split_once(". ").map_or(words.clone(), |(first, _)| format!("{first}."))
 }
 
 pub(crate) fn operation(view: &OperationView) -> String {
@@ -89,28 +96,8 @@ pub(crate) fn operation(view: &OperationView) -> String {
         text += &format!("\n{}\n\n", visible(docs.trim()));
     }
     text += &format!("  effect      {}\n  idempotent  {}\n", view.effect, view.idempotent);
-    text += &format!("  limits      {}\n", limits(&view.limits));
+    text += &format!("  limits      {}\n", view.limits);
     text
-}
-
-pub(crate) fn limits(limits: &Limits) -> String {
-    format!(
-        "fuel {}, wall {} ms, memory {}, output {}, host calls {}",
-        fuel(limits.fuel),
-        limits.wall_ms,
-        bytes(limits.memory_bytes),
-        bytes(limits.output_bytes),
-        bytes(limits.host_call_bytes)
-    )
-}
-
-/// Fuel as a manifest writes it.
-fn fuel(units: u64) -> String {
-    match units {
-        u if u >= 1_000_000_000 && u % 1_000_000_000 == 0 => format!("{}G", u / 1_000_000_000),
-        u if u >= 1_000_000 && u % 1_000_000 == 0 => format!("{}M", u / 1_000_000),
-        u => u.to_string(),
-    }
 }
 
 pub(crate) fn inspect(view: &InspectView) -> String {
@@ -122,7 +109,7 @@ pub(crate) fn inspect(view: &InspectView) -> String {
     text += "operations\n";
     for operation in &view.operations {
         text += &format!("  {:<12} {}{}\n", operation.effect, operation.name, one_line(&operation.signature));
-        text += &format!("  {:<12} {}\n", "", limits(&operation.limits));
+        text += &format!("  {:<12} {}\n", "", operation.limits);
     }
     text += &format!("baseline imports  {}\n", list(&view.baseline_imports));
     text
