@@ -19,7 +19,8 @@ pub(crate) struct Finding {
 
 impl Finding {
     pub(crate) fn new(code: Code, span: Span, message: impl Into<String>) -> Self {
-        Self { code, span, message: message.into(), expected: None, related: Vec::new(), fix: None }
+        let message = one_line(message.into());
+        Self { code, span, message, expected: None, related: Vec::new(), fix: None }
     }
 
     pub(crate) fn expected(mut self, expected: impl Into<String>) -> Self {
@@ -28,7 +29,7 @@ impl Finding {
     }
 
     pub(crate) fn related(mut self, span: Span, message: impl Into<String>) -> Self {
-        self.related.push((span, message.into()));
+        self.related.push((span, one_line(message.into())));
         self
     }
 
@@ -103,4 +104,14 @@ pub(crate) fn quoted(text: &str) -> String {
 /// `did you mean ..`, if one of `known` is close to `text`.
 pub(crate) fn did_you_mean<'a>(text: &str, known: impl IntoIterator<Item = &'a str>) -> Option<String> {
     values::closest(text, known).map(|name| format!("did you mean `{name}`?"))
+}
+
+/// Names in messages are the planfile's own and may hold anything; a message is one line.
+fn one_line(text: String) -> String {
+    if !text.contains(char::is_control) {
+        return text;
+    }
+    text.chars()
+        .map(|c| if c.is_control() { c.escape_default().to_string() } else { c.to_string() })
+        .collect()
 }

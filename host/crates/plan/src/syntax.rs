@@ -120,7 +120,7 @@ pub(crate) fn template(text: &str, origin: &Origin<'_>) -> Result<Template, Find
         } else {
             let message = "a `$` inside of text is neither `$$` nor `${ }`";
             let finding = Finding::new(Code::PlanExpression, cursor.next_span(), message);
-            return Err(finding.fix("write `$$` for a dollar, `${ $name }` for a value"));
+            return Err(finding.fix("write `$$` for a dollar, `${ $name }` or `${ len($name) }` for a value"));
         }
     }
     plain.push_str(cursor.rest());

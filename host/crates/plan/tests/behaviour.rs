@@ -5,8 +5,12 @@
 mod bounds;
 #[path = "support/catalog.rs"]
 mod catalog;
+#[path = "behaviour/catalogs.rs"]
+mod catalogs;
 #[path = "behaviour/evaluation.rs"]
 mod evaluation;
+#[path = "behaviour/expressions.rs"]
+mod expressions;
 #[path = "behaviour/forms.rs"]
 mod forms;
 #[path = "behaviour/hostile.rs"]

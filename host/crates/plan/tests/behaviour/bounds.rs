@@ -57,6 +57,11 @@ fn counts_are_bounded() {
         format!("inputs: {{ {} }}\n", names.join(", "))
     };
     assert_bound(inputs, NAMES_MAX);
+    let outputs = |count: usize| {
+        let names: Vec<String> = (0..count).map(|n| format!("o{n}: 1")).collect();
+        format!("outputs: {{ {} }}\n", names.join(", "))
+    };
+    assert_bound(outputs, NAMES_MAX);
     let steps = |count: usize| {
         let steps: String = (0..count).map(|n| format!("  s{n}: {{ call: s/canvas.ping }}\n")).collect();
         codes(&format!("{HEAD}steps:\n{steps}"))
@@ -78,11 +83,20 @@ fn a_types_text_is_bounded() {
     let input = |length: usize| format!("inputs: {{ a: {{ type: 'u8{}' }} }}\n", " ".repeat(length - 2));
     assert_eq!(with(&input(TYPE_BYTES_MAX)), []);
     assert_eq!(with(&input(TYPE_BYTES_MAX + 1)), [Code::PlanType]);
-    let nested = |depth: usize| {
-        format!("inputs: {{ a: {{ type: '{}u8{}' }} }}\n", "list<".repeat(depth), ">".repeat(depth))
-    };
-    assert_eq!(with(&nested(16)), []);
-    assert_eq!(with(&nested(17)), [Code::PlanType]);
+    for (open, close) in [
+        ("list<", ">"),
+        ("tuple<", ">"),
+        ("result<", ">"),
+        ("result<_, ", ">"),
+        ("record { a: ", " }"),
+        ("variant { a(", ") }"),
+    ] {
+        let nested = |depth: usize| {
+            format!("inputs: {{ a: {{ type: '{}u8{}' }} }}\n", open.repeat(depth), close.repeat(depth))
+        };
+        assert_eq!(with(&nested(16)), [], "{open}");
+        assert_eq!(with(&nested(17)), [Code::PlanType], "{open}");
+    }
 }
 
 #[test]

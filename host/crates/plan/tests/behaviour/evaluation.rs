@@ -100,6 +100,58 @@ steps: { each: { for-each: $inputs.data, call: s/canvas.scale, with: { small: $i
 }
 
 #[test]
+fn scalars_and_lengths_have_a_text() {
+    for (ty, default, text) in [
+        ("string", "a", "a"),
+        ("enum { a, b }", "b", "b"),
+        ("char", "é", "é"),
+        ("bool", "true", "true"),
+        ("u8", "255", "255"),
+        ("s8", "-128", "-128"),
+        ("u16", "65535", "65535"),
+        ("s16", "-32768", "-32768"),
+        ("u32", "4294967295", "4294967295"),
+        ("s32", "-2147483648", "-2147483648"),
+        ("u64", "18446744073709551615", "18446744073709551615"),
+        ("s64", "-9223372036854775808", "-9223372036854775808"),
+        ("f32", "0.1", "0.1"),
+        ("f64", "0.1", "0.1"),
+        ("f64", "nan", "nan"),
+        ("f64", "-inf", "-inf"),
+    ] {
+        let plan = plan_of(&format!(
+            "inputs: {{ a: {{ type: '{ty}', default: {default} }}, data: {{ type: list<u8>, default: aGk= }} }}
+steps: {{ a: {{ call: s/canvas.ping }} }}
+outputs: {{ text: '${{ len($inputs.data) }}: ${{ $inputs.a }}' }}
+"
+        ));
+        let scope = Values { inputs: plan.inputs_from_json(&json!({})).unwrap(), ..Values::default() };
+        assert_eq!(evaluate(&plan.outputs["text"], &scope), Ok(Value::String(format!("2: {text}"))), "{ty}");
+    }
+}
+
+#[test]
+fn what_a_plan_spells_is_of_the_parameters_exact_type() {
+    let plan = plan_of(
+        "steps:
+  scaled: { call: s/canvas.scale, with: { small: 1, wide: 2, real: 0.5 } }
+  page: { call: text/report.codemap, with: { heads: [{ path: a, summary: b }], title: \"a ${ 1 }\" } }
+  drawn:
+    call: s/canvas.draw
+    with:
+      shapes: [{ circle: { radius: 2 } }, { line: [1, 2] }, empty]
+      style: { colour: red, edges: [thick], label: x, data: aGk=, outcome: { err: \"a ${ 1 }\" } }
+",
+    );
+    for step in &plan.steps {
+        for ((name, expr), parameter) in step.arguments.iter().zip(&step.function.params) {
+            let value = evaluate(expr, &Values::default()).unwrap();
+            assert!(type_check(&value, &parameter.ty), "{name}: {value:?}");
+        }
+    }
+}
+
+#[test]
 fn what_the_scope_does_not_hold_is_an_error() {
     let reference = |root, fields: &[&str]| {
         Expr::Reference(Reference { root, fields: fields.iter().map(|field| (*field).to_owned()).collect() })

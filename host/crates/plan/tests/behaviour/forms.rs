@@ -5,7 +5,7 @@ use plan::{CheckStatus, PlanSource, check};
 use serde_json::json;
 
 use crate::catalog::FakeCatalog;
-use crate::{HEAD, plan_of};
+use crate::{HEAD, check as check_text, plan_of};
 
 const SAVE: &str = "steps:
   late: { call: files/tree.write, with: { path: a, text: b } }
@@ -68,6 +68,47 @@ fn side_effects_keep_the_files_order_and_nothing_else_is_held_back() {
     assert_eq!(after, [("late", vec![]), ("early", vec![]), ("last", vec!["late"])]);
     assert!(plan.step(&"late".parse().unwrap()).unwrap().gate);
     assert!(!plan.step(&"early".parse().unwrap()).unwrap().gate);
+}
+
+#[test]
+fn each_side_effect_waits_for_the_one_before() {
+    let write = "call: files/tree.write, with: { path: a, text: b }";
+    let plan = plan_of(&format!("steps: {{ a: {{ {write} }}, b: {{ {write} }}, c: {{ {write} }} }}\n"));
+    let after = plan.steps.iter().flat_map(|step| step.depends_on.iter().map(base::StepId::as_str));
+    assert_eq!(after.collect::<Vec<_>>(), ["a", "b"]);
+}
+
+#[test]
+fn steps_with_mistakes_have_no_effects_yet() {
+    let checked = check_text(&format!(
+        "{HEAD}steps:
+  extra: {{ call: files/tree.list, with: {{ glob: a, globs: b }} }}
+  each: {{ for-each: $nope, call: files/tree.list, with: {{ glob: a }} }}
+  fine: {{ call: files/tree.list, with: {{ glob: a }} }}
+"
+    ));
+    assert_eq!(checked.effects.iter().map(|effect| effect.step.as_str()).collect::<Vec<_>>(), ["fine"]);
+}
+
+#[test]
+fn columns_are_characters() {
+    let checked = check_text(&format!("{HEAD}steps: {{ a: {{ call: \"é/é\", wiht: 1 }} }}\n"));
+    let found = checked.diagnostics.iter().find(|found| found.code == Code::PlanUnknownKey).unwrap();
+    assert_eq!((found.at.line, found.at.column, found.at.end_column), (4, 28, 32));
+}
+
+#[test]
+fn what_is_missing_at_the_end_has_no_width() {
+    let checked = check_text(&format!("{HEAD}inputs: {{ a: {{ type: list<u8 }} }}\nsteps: {{}}\n"));
+    let at = checked.diagnostics[0].at;
+    assert_eq!((at.line, at.column, at.end_column), (4, 29, 29));
+}
+
+#[test]
+fn a_name_ends_in_md_in_any_case() {
+    let text = format!("```yaml planfile\n{HEAD}{SAVE}```\n");
+    let checked = check(&PlanSource { name: "PLAN.MD", text: &text }, &FakeCatalog { write_granted: true });
+    assert_eq!(checked.status(), CheckStatus::Ok);
 }
 
 #[test]

@@ -1,10 +1,11 @@
 //! Text that nobody would write: nothing panics, and every diagnostic is inside of the text.
 
-use plan::{PlanSource, check, render_text};
+use base::Code;
+use plan::{Diagnostic, Location, PlanSource, Related, Severity, Span, check, render_text};
 use proptest::prelude::*;
 
-use crate::HEAD;
 use crate::catalog::FakeCatalog;
+use crate::{HEAD, check as check_text, codes};
 
 const PIECES: [&str; 64] = [
     "schema: capstan.plan/v1",
@@ -149,4 +150,60 @@ fn places_are_the_same_with_either_line_ending() {
     };
     assert!(!places(unix).is_empty());
     assert_eq!(places(unix), places(&windows));
+}
+
+#[test]
+fn a_finding_about_a_call_stays_inside_of_it() {
+    let long = r"\L".repeat(8);
+    for call in [format!("\"{long}/a.b\""), format!("\"s/{long}\"")] {
+        let text = format!("{HEAD}steps: {{ a: {{ call: {call} }} }}\n");
+        let start = text.find(&call).unwrap();
+        let span = check_text(&text).diagnostics[0].at.span;
+        assert!(start <= span.start && span.end <= start + call.len(), "{call}: {span:?}");
+    }
+}
+
+#[test]
+fn characters_that_hide_or_reorder_text_are_refused() {
+    let text = |char: char| {
+        codes(&format!("{HEAD}# a{char}budget: {{}}\nsteps: {{ a: {{ call: s/canvas.ping }} }}\n"))
+    };
+    for char in [
+        '\r', '\u{7f}', '\u{85}', '\u{61c}', '\u{200e}', '\u{200f}', '\u{202a}', '\u{2028}', '\u{2029}',
+        '\u{2066}', '\u{2069}', '\u{feff}',
+    ] {
+        assert_eq!(text(char), [Code::PlanSyntax], "{char:?}");
+    }
+    assert_eq!(text('\t'), []);
+    assert_eq!(
+        codes(&format!("\u{feff}{HEAD}steps: {{ a: {{ call: s/canvas.ping }} }}\n")),
+        [Code::PlanSyntax]
+    );
+}
+
+#[test]
+fn messages_quote_without_control_characters() {
+    let checked = check_text(&format!("{HEAD}steps: {{ a: {{ call: \"files/\\e[31m\" }} }}\n"));
+    assert!(checked.diagnostics[0].message.contains("\u{fffd}[31m"), "{checked:?}");
+}
+
+#[test]
+fn no_part_of_a_diagnostic_acts_on_a_terminal() {
+    const ACTING: [char; 9] =
+        ['\u{1b}', '\u{9b}', '\u{61c}', '\u{200f}', '\u{202e}', '\u{2028}', '\u{2066}', '\u{feff}', '\r'];
+    let hostile = || format!("<{}>", String::from_iter(ACTING));
+    let at = Location { span: Span { start: 2, end: 1 }, line: 1, column: 1, end_line: 1, end_column: 1 };
+    let diagnostic = Diagnostic {
+        code: Code::PlanType,
+        severity: Severity::Error,
+        message: hostile(),
+        path: hostile(),
+        at,
+        expected: Some(hostile()),
+        related: vec![Related { message: hostile(), at }],
+        fix: Some(hostile()),
+    };
+    let report = render_text(&[diagnostic], &PlanSource { name: &hostile(), text: &hostile() });
+    assert_eq!(report.matches("<?").count(), 6, "{report}");
+    assert!(!report.contains(ACTING), "{report:?}");
 }

@@ -44,13 +44,36 @@ fn every_wrong_input_is_told_at_once_at_its_declaration() {
     assert_eq!(errors[0].fix.as_deref(), Some("did you mean `glob`?"));
     assert!(told[1].starts_with("6: the input `count` is 256"), "{told:?}");
     assert_eq!(told[2], "5: the input `glob` is missing");
+    assert_eq!(errors[2].fix.as_deref(), Some("give it with `--input glob=..`"));
     assert!(told[3].starts_with("8: the input `kind` is"), "{told:?}");
     assert_eq!(errors[3].fix.as_deref(), Some("did you mean `fast`?"));
     assert_eq!(told_one(&json!([])), "1: the inputs are no JSON object");
 }
 
+#[test]
+fn an_unknown_input_is_told_with_those_there_are() {
+    let errors = plan().inputs_from_json(&json!({ "glob": "*", "x": 1 })).unwrap_err();
+    assert_eq!(errors[0].expected.as_deref(), Some("`count`, `glob`, `kind`, `note`, `paths`"));
+    let none = plan_of("steps: { a: { call: s/canvas.ping } }\n");
+    let errors = none.inputs_from_json(&json!({ "x": 1 })).unwrap_err();
+    assert_eq!(errors[0].expected.as_deref(), Some("no input"));
+}
+
 fn told_one(json: &serde_json::Value) -> String {
     told(&plan().inputs_from_json(json).unwrap_err()).remove(0)
+}
+
+#[test]
+fn a_wrong_input_is_told_with_its_place_and_null_is_none_of_a_string() {
+    assert!(told_one(&json!({ "glob": null })).starts_with("5: the input `glob` is "));
+    let errors = plan().inputs_from_json(&json!({ "glob": "*", "paths": ["a", 5] })).unwrap_err();
+    assert!(errors[0].message.starts_with("the input `paths` at `/1` is "), "{errors:?}");
+}
+
+#[test]
+fn an_assigned_character_is_the_text_itself() {
+    let plan = plan_of("inputs: { c: { type: char } }\nsteps: { a: { call: s/canvas.ping } }\n");
+    assert_eq!(plan.inputs_from_assignments(&["c=x"]).unwrap()["c"], Value::Char('x'));
 }
 
 #[test]
