@@ -162,6 +162,7 @@ fn usage_failure(report: &str) -> Failure {
     let Some(message) = first.strip_prefix("error: ") else {
         return Failure::usage("no command is named", &["capstan help"]);
     };
+    let message = message.replace(", internal]", "]").replace(", internal", "");
     let hints: Vec<String> =
         paragraphs.filter(|text| text.starts_with("tip:") || text.starts_with("Usage:")).collect();
     let hints: Vec<&str> = hints.iter().map(String::as_str).chain(["capstan help"]).collect();

@@ -49,6 +49,9 @@ impl Output {
     }
 }
 
+/// How often a question is put before no answer is an answer.
+const ASKED_MAX: usize = 3;
+
 /// What a command may print and ask.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Ui {
@@ -70,33 +73,45 @@ impl Ui {
 
     /// Prints a command's output and gives its exit.
     pub(crate) fn emit(self, output: &Output) -> Exit {
-        match self.format {
+        let written = match self.format {
             Format::Text => write_stdout(&output.text),
             Format::Json => match (&output.json, output.is_stream) {
                 (Value::Array(lines), true) => {
-                    lines.iter().for_each(|line| write_stdout(&format!("{line}\n")));
+                    lines.iter().try_for_each(|line| write_stdout(&format!("{line}\n")))
                 }
                 (json, _) => write_stdout(&format!("{json:#}\n")),
             },
+        };
+        lost(written).unwrap_or(output.exit)
+    }
+
+    /// Shows something before a question is asked, where one can be.
+    pub(crate) fn show(self, text: &str) {
+        if self.can_ask() {
+            eprint!("{text}");
         }
-        output.exit
     }
 
     /// Prints what the command line's parser says, which quotes what was typed.
     pub(crate) fn say(self, text: &str, is_error: bool) {
-        if is_error { eprint!("{}", visible(text)) } else { write_stdout(&visible(text)) }
+        if is_error {
+            eprint!("{}", visible(text));
+        } else {
+            drop(write_stdout(&visible(text)));
+        }
     }
 
     /// Prints a failure and gives its exit.
     pub(crate) fn fail(self, failure: &Failure) -> Exit {
-        match self.format {
-            Format::Text => eprint!("{}", failure.text()),
-            Format::Json => write_stdout(&format!("{:#}\n", failure.json())),
+        if self.format == Format::Json {
+            let written = write_stdout(&format!("{:#}\n", failure.json()));
+            return lost(written).unwrap_or_else(|| failure.exit());
         }
+        eprint!("{}", failure.text());
         failure.exit()
     }
 
-    /// Shows `text` and asks for one of `choices`; no answer, or another one, is `None`.
+    /// Shows `text` and asks for one of `choices`, again if something else is typed; none is `None`.
     /// What was typed before the question appeared does not answer it.
     pub(crate) fn choose(self, text: &str, question: &str, choices: &[&str]) -> Option<String> {
         if !self.can_ask() {
@@ -104,12 +119,20 @@ impl Ui {
         }
         eprintln!("{text}");
         let _not_a_terminal = rustix::termios::tcflush(io::stdin(), rustix::termios::QueueSelector::IFlush);
-        eprint!("{question} [{}] ", choices.join("/"));
-        drop(io::stderr().flush());
-        let mut answer = String::new();
-        io::stdin().lock().read_line(&mut answer).ok()?;
-        let answer = answer.trim();
-        choices.iter().find(|choice| **choice == answer).map(ToString::to_string)
+        for _ in 0..ASKED_MAX {
+            eprint!("{question} [{}] ", choices.join("/"));
+            drop(io::stderr().flush());
+            let mut answer = String::new();
+            if io::stdin().lock().read_line(&mut answer).ok()? == 0 {
+                return None;
+            }
+            let answer = answer.trim();
+            if let Some(choice) = choices.iter().find(|choice| **choice == answer) {
+                return Some((*choice).to_owned());
+            }
+            eprintln!("Type the whole word: {}.", choices.join(", "));
+        }
+        None
     }
 
     /// Asks for a passphrase without showing it; `None` if it cannot be asked or is empty.
@@ -121,10 +144,17 @@ impl Ui {
     }
 }
 
-/// A closed pipe is not a failure of ours: who reads `| head` has read enough.
-fn write_stdout(text: &str) {
+fn write_stdout(text: &str) -> io::Result<()> {
     let mut stdout = io::stdout().lock();
-    drop(stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()));
+    stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush())
+}
+
+/// The exit of a command whose output got lost, which nobody may take for its success. A closed
+/// pipe is no loss: who reads `| head` has read enough.
+fn lost(written: io::Result<()>) -> Option<Exit> {
+    let error = written.err().filter(|error| error.kind() != io::ErrorKind::BrokenPipe)?;
+    eprintln!("error: the output could not be written: {error}");
+    Some(Exit::Failed)
 }
 
 /// Makes every character visible that a terminal would obey or hide: controls (but newline and

@@ -56,14 +56,23 @@ pub(super) fn exec(command: Command, context: &Context) -> Result<Output, Failur
         }
         Command::Show(args) => {
             let view = context.app.approval_show(&args.approval)?;
-            Ok(Output::done(render::approval(&view), &view))
+            Ok(Output::done(render::whole_approval(&view), &view))
         }
     }
 }
 
 pub(super) fn approve(args: &ApproveArgs, context: &Context) -> Result<Output, Failure> {
-    let passphrase = passphrase(context)?;
-    let view = context.app.approve(&args.approval, passphrase.as_deref())?;
+    // Which one is meant is settled before anything is asked, and shown to whoever is asked: what
+    // parks meanwhile is another approval.
+    let shown = context.app.approval_show(&args.approval)?;
+    let passphrase = match context.app.approver_is_protected()? {
+        true => {
+            context.ui.show(&render::approval(&shown));
+            passphrase(context)?
+        }
+        false => None,
+    };
+    let view = context.app.approve(&shown.digest.hex(), passphrase.as_deref())?;
     let exit = run::exit_of(&view.status);
     Ok(Output::done(render::run(&view), &view).exit(exit))
 }

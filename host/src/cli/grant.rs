@@ -44,8 +44,9 @@ pub(super) struct RemoveArgs {
 pub(super) fn exec(command: Command, context: &Context) -> Result<Output, Failure> {
     match command {
         Command::Add(args) => {
-            let view = context.app.grant_add(&args.pack, &args.grant)?;
-            Ok(Output::done(format!("`{}` has {}.\n", view.pack, view.grant), &view))
+            let added = context.app.grant_add(&args.pack, &args.grant)?;
+            let row = |view: &app::GrantView| format!("`{}` has {}.\n", view.pack, view.grant);
+            Ok(Output::done(added.iter().map(row).collect::<String>(), &added))
         }
         Command::List(args) => {
             let grants = context.app.grant_list(args.pack.as_deref())?;

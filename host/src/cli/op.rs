@@ -82,10 +82,16 @@ fn call(args: &CallArgs, context: &Context) -> Result<Output, Failure> {
     let folder = PathBuf::from(&args.target);
     let as_folder = app::is_folder(&folder);
     let (operation, json) = if is_operation(&args.target) && !as_folder {
+        if args.third.is_some() {
+            let message = "the operation is named already, so the arguments are one JSON object";
+            return Err(Failure::usage(message, &["capstan op call --help"]));
+        }
         (args.target.clone(), args.second.clone())
     } else {
-        let local = args.second.clone().ok_or_else(|| {
-            Failure::usage("no operation is named", &["capstan op list", "capstan op call --help"])
+        let named = args.second.clone().filter(|text| !text.trim_start().starts_with('{'));
+        let local = named.ok_or_else(|| {
+            let message = format!("no operation of `{}` is named", args.target);
+            Failure::usage(message, &["capstan op list", "capstan op call --help"])
         })?;
         (if as_folder { local } else { format!("{}/{local}", args.target) }, args.third.clone())
     };
@@ -102,10 +108,10 @@ fn call(args: &CallArgs, context: &Context) -> Result<Output, Failure> {
     };
     match result {
         CallResult::Called(view) => {
-            let exit = match view.outcome {
-                "returned" => Exit::Done,
-                "denied" => Exit::Refused,
-                _ => Exit::Failed,
+            let exit = match view.error.as_ref().map(|error| error.code.as_str()) {
+                None => Exit::Done,
+                Some("E-CALL-DENIED") => Exit::Refused,
+                Some(_) => Exit::Failed,
             };
             Ok(Output::done(render::call(&view), &view).exit(exit))
         }

@@ -6,7 +6,7 @@ mod run;
 pub(super) use pack::{
     audit, build, inspect, install, operation, operations, packs, requested_grants, sign, validate,
 };
-pub(super) use run::{approval, approvals, artifact, call, event, plan, run, runs, undo};
+pub(super) use run::{approval, approvals, artifact, call, event, plan, run, runs, undo, whole_approval};
 
 use app::Finding;
 

@@ -33,10 +33,13 @@ pub(super) struct ShowArgs {
 
 /// Print a run's journal, one event a line
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:\n  capstan run events last")]
+#[command(after_help = "Example:\n  capstan run events last --after 3")]
 pub(super) struct EventsArgs {
     /// A unique beginning of the run's id, or `last`
     run: String,
+    /// Only what came after the event of this number (`seq`), which was the last one seen
+    #[arg(long, value_name = "SEQ")]
+    after: Option<u64>,
 }
 
 /// Continue a run that was interrupted or killed, or that waited for something
@@ -82,7 +85,7 @@ pub(super) fn exec(command: Command, context: &Context) -> Result<Output, Failur
             Ok(Output::done(render::run(&view), &view))
         }
         Command::Events(args) => {
-            let events = app.run_events(&args.run)?;
+            let events = app.run_events(&args.run, args.after)?;
             let text: String = events.iter().map(render::event).collect();
             Ok(Output::stream(text, events))
         }
@@ -109,12 +112,14 @@ pub(super) fn finish(mut view: RunView, no_prompt: bool, context: &Context) -> R
         };
         let answer =
             context.ui.choose(&render::approval(approval), "Apply exactly this?", &["yes", "no", "later"]);
+        // The whole digest: what was shown, and nothing that came since.
+        let shown = approval.digest.hex();
         view = match answer.as_deref() {
             Some("yes") => {
                 let passphrase = super::approval::passphrase(context)?;
-                context.app.approve(&approval.id, passphrase.as_deref())?
+                context.app.approve(&shown, passphrase.as_deref())?
             }
-            Some("no") => context.app.reject(&approval.id, "rejected at the prompt")?,
+            Some("no") => context.app.reject(&shown, "rejected at the prompt")?,
             _ => break,
         };
     }

@@ -39,9 +39,9 @@ fn an_approval_that_nobody_asked_for_is_refused() {
     let id = scene.stage(&[]);
     for unknown in ["ffffffffffff", "not-an-id", ""] {
         let outcome: Outcome = scene.run(&["approve", unknown]);
-        assert!(matches!(outcome.code, Some(2 | 4)), "exit code of `{unknown}`: {}", outcome.said());
+        assert_eq!(outcome.code, Some(2), "exit code of `{unknown}`: {}", outcome.said());
     }
-    drop(scene.run(&["approve", "ffffffffffff"]).exits(4).says("E-APPROVAL-UNKNOWN"));
+    drop(scene.run(&["approve", "ffffffffffff"]).exits(2).says("E-APPROVAL-UNKNOWN"));
     assert_untouched(&scene);
     drop(scene.run(&["approve", &id]).exits(0));
 }
@@ -117,12 +117,34 @@ fn withdrawn_grants_refuse_the_run() {
     let scene = Scene::new();
     let id = scene.stage(&[]);
     drop(scene.run(&["grant", "remove", "capstan:files", "files-write=workspace:**"]).exits(0));
-    drop(scene.run(&["approve", &id]).exits(4).says("E-PLAN-GRANT"));
+    for words in [&["approve", &id][..], &["run", "resume", "last"]] {
+        drop(scene.run(words).exits(4).says("E-RUN-STALE").says("E-PLAN-GRANT").says("grant add"));
+    }
     assert_untouched(&scene);
-    // Given back, it is the same as before, and the approval is for it.
+    // What was refused is no yes that waits for better times.
+    assert_eq!(count(&scene.events("last"), "approval_granted"), 0);
     drop(scene.run(&["grant", "add", "capstan:files", "files-write=workspace:**"]).exits(0));
-    drop(scene.run(&["run", "resume", "last"]).exits(0));
+    drop(scene.run(&["run", "resume", "last"]).exits(3));
+    assert_untouched(&scene);
+    drop(scene.run(&["approve", &id]).exits(0));
     scene.assert_done_once(BASE);
+}
+
+#[test]
+fn a_run_that_cannot_go_on_can_be_rejected() {
+    let scene = Scene::new();
+    let id = scene.stage(&[]);
+    drop(scene.run(&["pack", "uninstall", "capstan:files"]).exits(0));
+    drop(scene.run(&["approve", &id]).exits(4).says("E-RUN-STALE").says("E-PLAN-PACK"));
+    drop(scene.run(&["reject", &id, "--reason", "no use"]).exits(0));
+    assert_eq!(scene.status(), "cancelled");
+    let events = scene.events("last");
+    assert_eq!(
+        (count(&events, "approval_granted"), count(&events, "approval_rejected")),
+        (0, 1),
+        "{events:?}"
+    );
+    assert_untouched(&scene);
 }
 
 #[test]

@@ -34,23 +34,42 @@ fn start_long(scene: &Scene) -> Child {
     child
 }
 
-fn interrupt(child: &Child) {
+fn send(signal: &str, child: &Child) {
     let mut command = Command::new("sh");
-    command.args(["-c", &format!("kill -INT {}", child.id())]);
+    command.args(["-c", &format!("kill -{signal} {}", child.id())]);
     drop(finish(&mut command).exits(0));
 }
 
 #[test]
 fn ctrl_c_leaves_a_run_that_resumes_and_nobody_else_drives_it_meanwhile() {
+    ends_resumable("INT");
+}
+
+#[test]
+fn a_supervisor_s_signal_leaves_a_run_that_resumes() {
+    ends_resumable("TERM");
+}
+
+#[test]
+fn a_terminal_that_goes_away_leaves_a_run_that_resumes() {
+    ends_resumable("HUP");
+}
+
+fn ends_resumable(signal: &str) {
     let scene = Scene::new();
     let child = start_long(&scene);
+    let view = scene.show();
+    assert_eq!((&view["status"], &view["live"]), (&"running".into(), &true.into()), "{view:#}");
+    assert_eq!(view["next_actions"], serde_json::json!([]), "nobody else can go on with it");
     drop(scene.run(&["run", "resume", "last"]).exits(1).says("E-RUN-BUSY"));
     drop(scene.run(&["run", "cancel", "last"]).exits(1).says("E-RUN-BUSY"));
-    interrupt(&child);
+    send(signal, &child);
     let output = child.wait_with_output().expect("it ends");
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
     assert_eq!(output.status.code(), Some(130), "exit code; it said: {said}");
     assert!(said.contains("capstan run resume"), "it says how to go on: {said}");
+    assert!(said.contains("interrupted"), "{said}");
+    assert_eq!(scene.show()["live"], false);
     let resumed = scene.env.json(["run", "resume", "last"]).exits(0).json();
     assert_eq!(resumed["status"], "completed", "{resumed:#}");
     let events = scene.events("last");

@@ -56,9 +56,17 @@ impl Rows {
         rows.expect("rows").map(|row| row.expect("a row")).collect()
     }
 
-    /// Changes the text of the newest run's events of a kind, and gives the first one's number.
+    /// As [`Self::edit_each`], and gives the first one's number.
     fn edit(&self, kind: &str, change: impl Fn(&mut Value)) -> u64 {
+        let edited = self.edit_each(kind, change);
+        assert!(!edited.is_empty(), "no event `{kind}`");
+        edited[0]
+    }
+
+    /// Changes the text of the newest run's events of a kind, and gives their numbers.
+    fn edit_each(&self, kind: &str, change: impl Fn(&mut Value)) -> Vec<u64> {
         let tag = format!("\"event\":\"{kind}\"");
+        let mut edited = Vec::new();
         for row in self.rows() {
             let text = String::from_utf8(row.body).expect("UTF-8");
             if text.contains(&tag) {
@@ -68,10 +76,10 @@ impl Rows {
                 assert_ne!(body, text.into_bytes(), "nothing was changed");
                 let sql = "UPDATE event SET body = ?2 WHERE entry = ?1";
                 self.0.execute(sql, (row.entry, body)).expect("the row changes");
-                return row.seq;
+                edited.push(row.seq);
             }
         }
-        panic!("no event `{kind}`");
+        edited
     }
 
     /// Computes every hash of the newest run again, as the journal would.
@@ -284,4 +292,76 @@ fn an_edited_statement_has_no_signature() {
     drop(rows);
     let outcome = scene.run(&["run", "resume", "last"]).exits(3).says("E-APPROVAL-FORGED");
     assert_untouched(&scene, &outcome);
+}
+
+/// A statement that nobody signed: there are no such bytes.
+fn forge_statement(scene: &Scene) {
+    let rows = Rows::open(scene);
+    let nothing = Value::from(format!("sha256:{}", "0".repeat(64)));
+    let edited = rows.edit_each("approval_granted", |event| event["statement"] = nothing.clone());
+    assert!(!edited.is_empty());
+    rows.rehash();
+}
+
+#[test]
+fn an_intent_that_nobody_signed_is_not_applied() {
+    let scene = Scene::new();
+    scene.stop_after("effects_intended");
+    forge_statement(&scene);
+    let outcome = scene.run(&["run", "resume", "last"]).exits(3).says("E-APPROVAL-FORGED");
+    assert_untouched(&scene, &outcome);
+    drop(scene.run(&["run", "show", "last"]).exits(0).says("UNPROVEN: the signature is missing"));
+    // The same rows with their signature are applied.
+    let scene = Scene::new();
+    scene.stop_after("effects_intended");
+    drop(scene.run(&["run", "resume", "last"]).exits(0));
+    scene.assert_done_once(BASE);
+}
+
+#[test]
+fn an_undo_writes_back_nothing_that_nobody_signed() {
+    let scene = Scene::new();
+    let id = scene.stage(&[]);
+    drop(scene.run(&["approve", &id]).exits(0));
+    let after = scene.env.read("note.txt");
+    let genuine = Rows::open(&scene).get("approval_granted", "statement");
+    forge_statement(&scene);
+    drop(scene.run(&["run", "undo", "last"]).exits(4).says("E-APPROVAL-FORGED"));
+    assert_eq!(scene.env.read("note.txt"), after);
+    let rows = Rows::open(&scene);
+    rows.edit("approval_granted", |event| event["statement"] = genuine.clone());
+    rows.rehash();
+    drop(rows);
+    drop(scene.run(&["run", "undo", "last"]).exits(0));
+    assert_eq!(scene.env.read("note.txt").as_deref(), Some(BASE));
+    assert_eq!(scene.show()["undone"], true);
+}
+
+#[test]
+fn who_approved_is_what_the_signature_says() {
+    let scene = Scene::new();
+    let id = scene.stage(&[]);
+    drop(scene.run(&["approve", &id]).exits(0));
+    drop(scene.run(&["approval", "show", &id]).exits(0).says("(unattended)"));
+    let rows = Rows::open(&scene);
+    rows.edit("approval_granted", |event| event["approver"] = "aaaa-aaaa".into());
+    rows.rehash();
+    drop(rows);
+    let shown = scene.json(&["approval", "show", &id]);
+    assert_eq!((&shown["signature"], &shown["unattended"]), (&"of another approval".into(), &Value::Null));
+    drop(scene.run(&["run", "show", "last"]).exits(0).says("UNPROVEN"));
+}
+
+#[test]
+fn one_damaged_run_hides_no_other() {
+    let scene = Scene::new();
+    drop(scene.stage(&[]));
+    let whole = scene.asked();
+    scene.env.write("other.txt", BASE);
+    drop(scene.stage(&["--input", "path=other.txt"]));
+    Rows::open(&scene).edit("effects_staged", |event| event["attempt"] = 2.into());
+    let list = scene.json(&["run", "list"]);
+    let states: Vec<_> = list.as_array().expect("a list").iter().map(|run| run["status"].clone()).collect();
+    assert_eq!(states, ["damaged", "requires_approval"]);
+    drop(scene.run(&["approval", "list"]).exits(0).says(&whole));
 }

@@ -15,6 +15,8 @@ fn a_target_changed_between_staging_and_approving_is_staged_again() {
     assert_eq!((count(&events, "effects_stale"), count(&events, "approval_consumed")), (1, 0), "{events:?}");
     // The old approval is void, and says why; the new one is for what is there now.
     drop(scene.run(&["approve", &old]).exits(4).says("E-APPROVAL-STALE").says("workspace:note.txt"));
+    let shown = scene.json(&["approval", "show", &old]);
+    assert_eq!((&shown["status"], &shown["changes"][0]["path"]), (&"stale".into(), &"note.txt".into()));
     let new = scene.asked();
     assert_ne!(new, old);
     drop(scene.run(&["approve", &new]).exits(0));

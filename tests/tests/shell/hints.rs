@@ -43,17 +43,20 @@ type Case = (&'static str, i32, usize, Then);
 const IN_AN_EMPTY_PLACE: &[Case] = &[
     ("capstan approve last", 2, 1, Typed),
     ("capstan plan run plain.plan.yaml", 2, 0, Typed),
-    ("capstan op list acme:none", 4, 1, Typed),
+    ("capstan op list acme:none", 2, 1, Typed),
     ("capstan doctor", 1, 1, Cured(0)),
-    ("capstan pack install packs/text", 4, 1, Cured(0)),
+    ("capstan pack install packs/text", 2, 1, Cured(4)),
+    ("capstan run list", 2, 1, Cured(0)),
     ("capstan plan check packs/text/plans/codemap.plan.md", 2, 0, Typed),
 ];
 
+const IN_A_NEW_HOME: &[Case] = &[("capstan pack install packs/text", 4, 1, Cured(0))];
+
 const WITH_PACKS: &[Case] = &[
-    ("capstan pack health acme:none", 4, 1, Typed),
-    ("capstan pack audit acme:none", 4, 1, Typed),
+    ("capstan pack health acme:none", 2, 1, Typed),
+    ("capstan pack audit acme:none", 2, 1, Typed),
     ("capstan pack audit nosuch", 2, 1, Typed),
-    ("capstan pack uninstall acme:none", 4, 1, Typed),
+    ("capstan pack uninstall acme:none", 2, 1, Typed),
     ("capstan pack build src", 2, 1, Typed),
     ("capstan pack new acme", 2, 1, Typed),
     ("capstan pack sign packs/text", 2, 1, Typed),
@@ -64,7 +67,7 @@ const WITH_PACKS: &[Case] = &[
     ("capstan op show nonsense", 2, 1, Typed),
     ("capstan op call capstan:text/words.count '{\"txet\": \"x\"}'", 2, 1, Typed),
     ("capstan op call capstan:text/words.count '{\"text\"'", 2, 0, Typed),
-    ("capstan grant add acme:none clock", 4, 1, Typed),
+    ("capstan grant add acme:none clock", 2, 1, Typed),
     ("capstan grant add capstan:files clock", 4, 1, Typed),
     ("capstan grant add capstan:files 'files-raed=workspace:**'", 2, 0, Typed),
     ("capstan grant remove capstan:files clock", 2, 1, Typed),
@@ -74,15 +77,15 @@ const WITH_PACKS: &[Case] = &[
     ("capstan run show zzz", 2, 1, Typed),
     ("capstan run show last", 2, 1, Typed),
     ("capstan run resume ffff", 2, 1, Typed),
-    ("capstan approve ffffff", 4, 1, Typed),
-    ("capstan reject last", 4, 1, Typed),
+    ("capstan approve ffffff", 2, 1, Typed),
+    ("capstan reject last", 2, 1, Typed),
     ("capstan artifact show sha256:0000", 2, 1, Typed),
     ("capstan help nonsense", 2, 2, Typed),
 ];
 
 const WITH_LESS_GRANTED: &[Case] = &[
     ("capstan plan check packs/text/plans/codemap.plan.md", 4, 1, Cured(0)),
-    ("capstan op call capstan:files/tree.read '{\"path\": \"src/main.rs\"}'", 1, 1, Cured(0)),
+    ("capstan op call capstan:files/tree.read '{\"path\": \"src/main.rs\"}'", 4, 1, Cured(0)),
     ("capstan op call capstan:files/tree.write '{\"path\": \"a.md\", \"text\": \"x\"}'", 4, 1, Cured(3)),
 ];
 
@@ -129,6 +132,11 @@ fn every_hinted_command_can_be_typed() {
         env.write("plain.plan.yaml", "schema: capstan.plan/v1\nname: plain\npacks: {}\nsteps: {}\n");
         env
     };
+    let new_home = || {
+        let env = place::clone();
+        drop(env.run(["init"]).exits(0));
+        env
+    };
     let less = || {
         let env = place::installed();
         for capability in ["files-read", "files-write"] {
@@ -138,6 +146,7 @@ fn every_hinted_command_can_be_typed() {
     };
     let mut typed = BTreeSet::new();
     let mut problems = play(IN_AN_EMPTY_PLACE, empty, &mut typed);
+    problems.extend(play(IN_A_NEW_HOME, new_home, &mut typed));
     problems.extend(play(WITH_PACKS, place::installed, &mut typed));
     problems.extend(play(WITH_LESS_GRANTED, less, &mut typed));
     assert!(problems.is_empty(), "{}", problems.join("\n"));

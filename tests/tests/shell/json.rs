@@ -3,6 +3,7 @@
 
 use serde_json::Value;
 use tests::Env;
+use tests::golden::shell;
 
 use crate::place;
 
@@ -166,7 +167,7 @@ fn deciding_commands_answer_in_json() {
         &["pack", "version", "statement", "signer", "trusted_now", "granted", "not_granted"],
     );
     let grant = install["not_granted"][0].as_str().unwrap();
-    assert_eq!(env.json(["grant", "add", "capstan:files", grant]).exits(0).json()["grant"], grant);
+    assert_eq!(env.json(["grant", "add", "capstan:files", grant]).exits(0).json()[0]["grant"], grant);
     assert_eq!(env.json(["grant", "remove", "capstan:files", grant]).exits(0).json()[0]["grant"], grant);
     let signed = env.json(["pack", "sign", "packs/text"]).exits(0).json();
     assert_fields(&signed, &["pack", "version", "sequence", "statement", "fingerprint", "folder"]);
@@ -177,10 +178,36 @@ fn deciding_commands_answer_in_json() {
     assert_eq!(env.json(["pack", "uninstall", "capstan:files"]).exits(0).json()["pack"], "capstan:files");
     let env = place::parked();
     assert_eq!(env.json(["run", "resume", "last"]).exits(3).json()["status"], "requires_approval");
-    assert_eq!(env.json(["run", "cancel", "last"]).exits(0).json()["status"], "cancelled");
+    let cancelled = env.json(["run", "cancel", "last"]).exits(0).json();
+    assert_eq!(
+        (&cancelled["status"], &cancelled["reason"]["code"]),
+        (&"cancelled".into(), &"E-RUN-CANCELLED".into())
+    );
     let env = place::parked();
     assert_eq!(env.json(["reject", "last", "--reason", "no"]).exits(0).json()["status"], "failed");
     assert_eq!(env.run(["run", "show", "last"]).exits(0).says("E-APPROVAL-REJECTED").code, Some(0));
+}
+
+/// A document that got lost is no success; a reader who has enough is no failure.
+#[test]
+fn output_that_cannot_be_written_is_a_failure() {
+    let env = place::installed();
+    for format in ["text", "json"] {
+        let line = format!("capstan op list --format {format}");
+        drop(shell(&env, &format!("{line} > /dev/full")).exits(1).says("could not be written"));
+        drop(shell(&env, &format!("{line} | head -c 1")).exits(0));
+        drop(shell(&env, &line).exits(0));
+    }
+}
+
+#[test]
+fn events_go_on_after_the_last_one_seen() {
+    let env = place::parked();
+    let all = env.json(["run", "events", "last"]).exits(0).lines();
+    let seen = all[3]["seq"].to_string();
+    assert_eq!(env.json(["run", "events", "last", "--after", &seen]).exits(0).lines(), all[4..]);
+    let last = all.last().unwrap()["seq"].to_string();
+    assert_eq!(env.json(["run", "events", "last", "--after", &last]).exits(0).stdout, "");
 }
 
 #[test]
@@ -193,12 +220,12 @@ fn every_failure_has_one_form() {
         (&["run", "show", "last", "--nope"], 2, "E-USAGE"),
         (&["key", "new", "Acme"], 2, "E-USAGE"),
         (&["plan", "check", "nosuch.plan.md"], 1, "E-FILE-IO"),
-        (&["pack", "health", "acme:none"], 4, "E-PACK-UNKNOWN"),
+        (&["pack", "health", "acme:none"], 2, "E-PACK-UNKNOWN"),
         (&["op", "show", "capstan:text/words.cnt"], 2, "E-PLAN-OPERATION"),
         (&["op", "call", "capstan:text/words.count", "{}"], 2, "E-CALL-ARGUMENTS"),
         (&["grant", "add", "capstan:files", "clock"], 4, "E-GRANT-EXCEEDS-REQUEST"),
         (&["run", "show", "zzz"], 2, "E-RUN-UNKNOWN"),
-        (&["approve", "last"], 4, "E-APPROVAL-UNKNOWN"),
+        (&["approve", "last"], 2, "E-APPROVAL-UNKNOWN"),
         (&["artifact", "show", "sha256:0000"], 2, "E-ARTIFACT-UNKNOWN"),
     ];
     for (words, code, expected) in failures {

@@ -7,6 +7,17 @@ use tests::repository;
 
 use crate::place;
 
+/// The plan that `help planfile` explains the language with is one.
+#[test]
+fn the_planfile_of_the_help_checks() {
+    let env = place::installed();
+    let help = env.run(["help", "planfile"]).exits(0).stdout;
+    let block = help.split("\n\n").nth(1).expect("an example after the first paragraph");
+    env.write("example.plan.yaml", block);
+    drop(env.run(["plan", "check", "example.plan.yaml"]).exits(0).says("output path: string"));
+    drop(env.run(["plan", "run", "example.plan.yaml"]).exits(3).says("+2 files"));
+}
+
 /// What each line ends with. Without a terminal `plan run` parks, as the README says.
 const CODES: [i32; 6] = [0, 0, 0, 0, 3, 0];
 

@@ -64,8 +64,17 @@ impl App {
         Ok(self.store()?.load(id, &trust::load(&self.home)?)?)
     }
 
+    /// Only `init` makes a home: looking into one that is not there, or is misspelt, makes none.
+    pub(crate) fn require_home(&self) -> Result<(), Error> {
+        if self.home.is_initialised() {
+            return Ok(());
+        }
+        let message = format!("`{}` is not a home folder yet", self.home.path().display());
+        Err(Error::usage(message, &["capstan init"]))
+    }
+
     pub(crate) fn store(&self) -> Result<Store, Error> {
-        self.home.create()?;
+        self.require_home()?;
         Ok(Store::open(self.home.path(), Arc::clone(&self.probe))?)
     }
 
@@ -74,8 +83,13 @@ impl App {
         if let Some(engine) = self.engine.get() {
             return Ok(engine);
         }
-        let cache = CacheSettings { folder: self.home.file("cache/code"), secret: self.cache_secret()? };
-        let engine = Engine::new(EngineSettings { cache: Some(cache) }).map_err(|error| Error::Io {
+        // A pack in a folder can be called before there is a home; then nothing is kept of it.
+        let cache = if self.home.is_initialised() {
+            Some(CacheSettings { folder: self.home.file("cache/code"), secret: self.cache_secret()? })
+        } else {
+            None
+        };
+        let engine = Engine::new(EngineSettings { cache }).map_err(|error| Error::Io {
             action: "start the engine".to_owned(),
             source: std::io::Error::other(error),
         })?;
@@ -84,7 +98,6 @@ impl App {
 
     /// The secret is made on first use; a damaged one is replaced, which only empties the cache.
     fn cache_secret(&self) -> Result<[u8; 32], Error> {
-        self.home.create()?;
         let _lock = self.home.lock()?;
         let path = self.home.file(CACHE_SECRET);
         if let Some(secret) = crate::home::read_file(&path, 64).ok().and_then(|bytes| bytes.try_into().ok()) {
@@ -100,7 +113,7 @@ impl App {
         if let Some(journal) = self.journal.get() {
             return Ok(journal);
         }
-        self.home.create()?;
+        self.require_home()?;
         let journal =
             Journal::open(self.home.path(), Arc::clone(&self.probe)).map_err(crate::journal_error)?;
         Ok(self.journal.get_or_init(|| journal))

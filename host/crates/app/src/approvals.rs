@@ -77,7 +77,8 @@ impl App {
         let journal = self.journal()?;
         let mut waiting = Vec::new();
         for entry in journal.open_approvals().map_err(Refusal::from)? {
-            let state = run::load(journal, &entry.run)?;
+            // A run whose rows are damaged is shown as such by `run list`; the others go on.
+            let Ok(state) = run::load(journal, &entry.run) else { continue };
             let asked = state.approval(&entry.digest).is_some_and(|a| a.answer == ApprovalAnswer::Pending);
             if asked && state.end().is_none() {
                 waiting.push((state, entry.digest));
@@ -103,6 +104,9 @@ impl App {
     /// changed.
     pub fn approve(&self, approval: &str, passphrase: Option<&str>) -> Result<RunView, Error> {
         let (state, digest) = self.find_approval(approval)?;
+        // Nothing is signed for a run that could not go on, and what is no longer open says why.
+        run::answer::open_approval(&state, &digest)?;
+        let next = self.reopen_run(&state)?;
         let record = self.approver()?;
         let key = keys::load(&self.home, &record, passphrase)?;
         let at = self.clock.now();
@@ -111,7 +115,7 @@ impl App {
         let envelope = Envelope::sign(PAYLOAD_TYPE, payload, &[&key])?.to_bytes();
         let approvers = Keys(crate::trust::load(&self.home)?);
         run::answer::approve(self.journal()?, &approvers, state.run(), &digest, &envelope, at)?;
-        self.continue_run(state.run())
+        self.drive(state.run(), next)
     }
 
     /// Rejects an effect; its run fails.
@@ -123,7 +127,11 @@ impl App {
         let by = self.approver()?.public.fingerprint().to_string();
         let reason = (!reason.is_empty()).then_some(reason);
         run::answer::reject(self.journal()?, state.run(), &digest, &by, reason, self.clock.now())?;
-        self.continue_run(state.run())
+        match self.reopen_run(&state) {
+            Ok(next) => self.drive(state.run(), next),
+            // A no needs no plan: the run can only be ended now.
+            Err(_) => self.run_cancel(state.run().as_str()),
+        }
     }
 
     fn find_approval(&self, text: &str) -> Result<(State, Digest), Error> {
@@ -144,26 +152,16 @@ impl App {
         let created = created(state)?;
         let step = state.graph().step(approval.step);
         let effect = step.map_or(base::Effect::Destructive, |step| step.effect);
-        let changes = changes(state, approval);
-        let (status, decided_by, statement) = match &approval.answer {
-            ApprovalAnswer::Pending => ("waiting", None, None),
-            ApprovalAnswer::Granted { approver, statement, .. } => {
-                ("granted", Some(approver.clone()), Some(*statement))
-            }
-            ApprovalAnswer::Consumed { approver, statement, .. } => {
-                ("consumed", Some(approver.clone()), Some(*statement))
-            }
-            ApprovalAnswer::Rejected { by, .. } => ("rejected", Some(by.clone()), None),
-            ApprovalAnswer::Stale => ("stale", None, None),
+        let changes = self.changes(state, approval)?;
+        let (status, decided_by) = match &approval.answer {
+            ApprovalAnswer::Pending if approval.has_expired(self.clock.now()) => ("expired", None),
+            ApprovalAnswer::Pending => ("waiting", None),
+            ApprovalAnswer::Granted { approver, .. } => ("granted", Some(approver.clone())),
+            ApprovalAnswer::Consumed { approver, .. } => ("consumed", Some(approver.clone())),
+            ApprovalAnswer::Rejected { by, .. } => ("rejected", Some(by.clone())),
+            ApprovalAnswer::Stale => ("stale", None),
         };
-        let unattended = match statement {
-            Some(digest) => self.journal()?.artifact(&digest).ok().and_then(|bytes| {
-                open(&crate::trust::load(&self.home).ok()?, &bytes)
-                    .ok()
-                    .map(|(statement, _)| statement.unattended)
-            }),
-            None => None,
-        };
+        let signature = self.signature(approval)?;
         // The folder may be gone; then the kept contents are compared with nothing on disk.
         let roots = reopen(created).ok();
         let blob = |digest: &Digest| self.journal().ok()?.artifact(digest).ok();
@@ -182,14 +180,54 @@ impl App {
             reasons: policy::decide(&question).reasons,
             expires: approval.expires_at.map(rfc3339),
             decided_by,
-            unattended,
+            unattended: signature.as_ref().and_then(|(_, unattended)| *unattended),
+            signature: signature.map(|(state, _)| state),
+            binding: approval.binding.clone(),
         })
+    }
+
+    /// What the signature under a yes is worth now, and whether its key has no passphrase. Rows of
+    /// the journal can say anything; this is looked up in the signed statement.
+    fn signature(&self, approval: &ApprovalState) -> Result<Option<(&'static str, Option<bool>)>, Error> {
+        let (ApprovalAnswer::Granted { statement, approver, .. }
+        | ApprovalAnswer::Consumed { statement, approver, .. }) = &approval.answer
+        else {
+            return Ok(None);
+        };
+        let Ok(bytes) = self.journal()?.artifact(statement) else { return Ok(Some(("missing", None))) };
+        let opened = open(&crate::trust::load(&self.home)?, &bytes);
+        Ok(Some(match opened {
+            Ok((statement, signer))
+                if statement.approves == approval.digest && signer.to_string() == *approver =>
+            {
+                ("valid", Some(statement.unattended))
+            }
+            Ok(_) => ("of another approval", None),
+            Err(_) => ("not of an approver that is trusted now", None),
+        }))
+    }
+
+    /// What the approval is for: the present attempt's effect set, the one that was applied, or
+    /// that of an earlier attempt, of which the state keeps no more than the digest.
+    fn changes(&self, state: &State, approval: &ApprovalState) -> Result<ChangeSet, Error> {
+        let binding = &approval.binding;
+        if let Some(changes) = known_changes(state, approval) {
+            return Ok(changes);
+        }
+        let mut staged = Vec::new();
+        for record in self.journal()?.events(state.run()).map_err(Refusal::from)? {
+            if let journal::Event::EffectsStaged { path, attempt, changes, .. } = record.event
+                && path.step == binding.path.step
+                && attempt == binding.attempt
+            {
+                staged.extend(changes.changes().iter().cloned());
+            }
+        }
+        Ok(ChangeSet::new(staged))
     }
 }
 
-/// What the approval is for: the present attempt's effect set, or the one that was applied. Of a
-/// stale one only the digest is left.
-fn changes(state: &State, approval: &ApprovalState) -> ChangeSet {
+fn known_changes(state: &State, approval: &ApprovalState) -> Option<ChangeSet> {
     let binding = &approval.binding;
     let present = state
         .steps()
@@ -199,8 +237,7 @@ fn changes(state: &State, approval: &ApprovalState) -> ChangeSet {
     let applied =
         state.applied().iter().find(|a| a.step == binding.path.step && a.attempt == binding.attempt);
     let applied = applied.map(|applied| applied.changes.clone());
-    let found = [present, applied].into_iter().flatten().find(|set| set.digest() == binding.effects);
-    found.unwrap_or_default()
+    [present, applied].into_iter().flatten().find(|set| set.digest() == binding.effects)
 }
 
 fn unknown(text: &str) -> Error {

@@ -35,7 +35,7 @@ impl App {
     ///
     /// # Errors
     /// If the pack is not installed or does not request it.
-    pub fn grant_add(&self, pack: &str, grant: &str) -> Result<GrantView, Error> {
+    pub fn grant_add(&self, pack: &str, grant: &str) -> Result<Vec<GrantView>, Error> {
         let id = crate::packs::parse_id(pack)?;
         let installed = self.load_pack(&id)?;
         let grant = parse(&id, grant, &installed.manifest().request)?;
@@ -43,8 +43,7 @@ impl App {
             grants.add(grant.clone());
             Ok(())
         })?;
-        let text = grant.arguments().join(" ");
-        Ok(GrantView { pack: id, grant: text })
+        Ok(views(&grant))
     }
 
     /// The grants of every pack, or of one.

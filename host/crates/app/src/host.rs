@@ -128,20 +128,25 @@ pub(crate) fn refused(refusal: Refusal) -> CallReport {
     }
 }
 
-fn report(operation: &OperationName, report: engine::Report, kept: &RunArtifacts) -> CallReport {
-    let denied = |denied: &authority::Denied| DeniedCall {
+/// A refusal to a guest as it is recorded, with the command that would allow it.
+pub(crate) fn denied_call(pack: &base::PackId, denied: &authority::Denied) -> DeniedCall {
+    DeniedCall {
         capability: denied.capability,
         what: denied.what.clone(),
         reason: denied.to_string(),
-        grant: denied.hint(&operation.pack),
-    };
+        grant: denied.hint(pack),
+    }
+}
+
+fn report(operation: &OperationName, report: engine::Report, kept: &RunArtifacts) -> CallReport {
+    let denied = |denied: &authority::Denied| denied_call(&operation.pack, denied);
     let outcome = match report.outcome {
         Outcome::Returned(value) => CallOutcome::Returned(value),
         Outcome::Failed(value) => CallOutcome::Failed(value),
         Outcome::Denied(refusal) => CallOutcome::Denied(denied(&refusal)),
         Outcome::Trapped(trap) => CallOutcome::Trapped {
             trap: trap.as_str().to_owned(),
-            message: format!("`{operation}` was stopped: {trap}"),
+            message: format!("`{operation}` was stopped: {trap}: {}", trap.meaning()),
         },
     };
     let lines = report.log.iter().map(|line| format!("{}: {}\n", line.source.as_str(), line.text));

@@ -30,9 +30,10 @@ mod trust;
 mod view;
 
 pub use app::{App, Settings};
-pub use base::{Change, ChangeSet, Code, CodeClass, Limits};
+pub use base::{Change, ChangeSet, Code, CodeClass};
 pub use error::Error;
 pub use home::Home;
+pub use journal::{HowApplied, Receipt};
 pub use keys::KeyRole;
 pub use kill::KillAt;
 pub use operations::{CallOptions, CallResult};
@@ -40,9 +41,10 @@ pub use packs::InstallOptions;
 pub use plans::RunOptions;
 pub use template::NewPackView;
 pub use view::{
-    ApprovalView, ArtifactView, BuildView, CallView, CapabilityView, Finding, GrantView, HealthView,
-    InitView, InspectView, InstallView, KeyView, NextAction, OperationView, PackView, PlanView, Problem,
-    RunSummary, RunView, SignView, StepEffect, StepView, TrustView, UndoView, UsageTotal,
+    ApprovalView, ArtifactView, BuildView, CallError, CallView, CapabilityView, Finding, GrantView,
+    HealthView, InitView, InputView, InspectView, InstallView, Items, KeyView, NextAction, OperationView,
+    PackView, PlanPack, PlanView, Problem, RunSummary, RunView, SignView, StepEffect, StepView, TrustView,
+    UndoView, UsageTotal,
 };
 
 /// Whether the user named a folder, rather than an installed pack.

@@ -13,9 +13,10 @@ use values::FunctionType;
 use zeroize::Zeroizing;
 
 use crate::app::App;
+use crate::host::denied_call;
 use crate::inspect;
 use crate::packs::parse_id;
-use crate::view::{CallView, OperationView, RunView};
+use crate::view::{CallError, CallView, OperationView, RunView};
 use crate::{Error, build, diff, grants, system};
 
 /// What a call is given beside its operation.
@@ -263,7 +264,8 @@ fn view(id: &PackId, local: &str, report: &Report, roots: &Roots) -> CallView {
         outcome,
         result: result.map_or(serde_json::Value::Null, values::to_json),
         reason,
-        denied: denied.iter().map(ToString::to_string).collect(),
+        error: call_error(&report.outcome, result, &denied, &missing_grants),
+        denied: denied.iter().map(|denied| denied_call(id, denied)).collect(),
         missing_grants,
         diff: diff::unified(&report.changes, Some(roots), |digest| report.blobs.get(digest).cloned()),
         staged: report.changes.clone(),
@@ -272,12 +274,38 @@ fn view(id: &PackId, local: &str, report: &Report, roots: &Roots) -> CallView {
     }
 }
 
-/// The planfile of a call with side effects: one step, the arguments as they were given.
+/// Why there is no result. A guest that was refused something and gave up is denied: its own error
+/// is only how it says so.
+fn call_error(
+    outcome: &Outcome,
+    result: Option<&values::Value>,
+    denied: &[&authority::Denied],
+    hints: &[String],
+) -> Option<CallError> {
+    let said = || result.map(|value| values::to_json(value).to_string()).unwrap_or_default();
+    let (code, message) = match outcome {
+        Outcome::Returned(_) => return None,
+        Outcome::Failed(_) => match denied.last() {
+            Some(denied) => (Code::CallDenied, format!("{denied}; the operation failed: {}", said())),
+            None => (Code::CallFailed, format!("the operation failed: {}", said())),
+        },
+        Outcome::Denied(denied) => (Code::CallDenied, denied.to_string()),
+        Outcome::Trapped(trap) => (Code::CallTrapped, format!("{trap}: {}", trap.meaning())),
+    };
+    let code = code.as_str().to_owned();
+    Some(CallError { code, message, causes: Vec::new(), hints: hints.to_vec() })
+}
+
+/// The planfile of a call with side effects: one step, the arguments as they were given, and as
+/// output what the operation returns.
 pub(crate) fn one_step_plan(
     name: &OperationName,
-    version: &semver::Version,
+    pack: &VerifiedPack,
     arguments: &str,
 ) -> Result<String, Error> {
+    let version = &pack.manifest().version;
+    let returns = signature(pack, &name.local())?.ok().is_some();
+    let outputs = if returns { serde_json::json!({ "result": "$call" }) } else { serde_json::json!({}) };
     let json = values::parse_json(arguments.as_bytes()).map_err(|error| {
         Error::refused(Code::CallArguments, format!("the arguments are not JSON: {error}"))
     })?;
@@ -286,6 +314,7 @@ pub(crate) fn one_step_plan(
         "name": "call",
         "packs": { "p": format!("{} ={version}", name.pack) },
         "steps": { "call": { "call": format!("p/{}", name.local()), "with": escape_dollars(json) } },
+        "outputs": outputs,
     });
     Ok(format!("{}\n", escape_unwritable(&format!("{plan:#}"))))
 }

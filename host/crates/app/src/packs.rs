@@ -146,6 +146,7 @@ impl App {
     /// # Errors
     /// The first thing that is wrong with the pack, or a grant that it does not request.
     pub fn pack_install(&self, folder: &Path, options: &InstallOptions) -> Result<InstallView, Error> {
+        self.require_home()?;
         let files = PackFiles::read(&build::pack_folder(folder))?;
         let introduced = match &options.trust {
             Some(text) => {

@@ -3,14 +3,15 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use base::{Code, OperationName, RunId};
+use base::{Code, OperationName, Refusal, RunId};
 use plan::{CheckStatus, Checked, CheckedPlan, PlanSource};
 use run::NewRun;
 
 use crate::app::App;
 use crate::catalog::InstalledPacks;
 use crate::operations::{self, CallOptions};
-use crate::view::{PlanView, RunView, StepEffect};
+use crate::runs::Drivable;
+use crate::view::{InputView, PlanPack, PlanView, RunView, StepEffect};
 use crate::{Error, system};
 
 /// Who can approve: the person who runs plans.
@@ -69,15 +70,19 @@ impl App {
 
     /// Runs an operation with side effects as a plan of one step.
     pub(crate) fn run_one_step(&self, name: &OperationName, options: &CallOptions) -> Result<RunView, Error> {
-        let version = self.load_pack(&name.pack)?.manifest().version.clone();
-        let text = operations::one_step_plan(name, &version, &options.arguments)?;
+        let pack = self.load_pack(&name.pack)?;
+        let text = operations::one_step_plan(name, &pack, &options.arguments)?;
         let text = PlanText { name: "call.plan.yaml".to_owned(), text };
         let options = RunOptions {
             inputs: Vec::new(),
             roots: options.roots.clone(),
             workspace: options.workspace.clone(),
         };
-        self.run_text(&text, &options)
+        // Nobody wrote that planfile, so nobody is shown a line of it.
+        self.run_text(&text, &options).map_err(|error| match error {
+            Error::Plan(report) => as_call(&report),
+            other => other,
+        })
     }
 
     fn run_text(&self, text: &PlanText, options: &RunOptions) -> Result<RunView, Error> {
@@ -97,7 +102,7 @@ impl App {
             started_by: crate::system::user_name(),
         };
         run::create(self.journal()?, &plan, new, self.clock.now())?;
-        self.drive(&id, plan, packs, &roots)
+        self.drive(&id, Drivable { plan, packs, roots })
     }
 
     /// The packs that a planfile can mean. One that no longer verifies is an error if the planfile
@@ -136,6 +141,16 @@ fn checked(text: &PlanText, packs: &InstalledPacks) -> Result<CheckedPlan, Error
     checked.plan.clone().ok_or_else(refusal)
 }
 
+/// What is wrong with a plan of one call, without the places: all of it, under the first code.
+fn as_call(report: &PlanView) -> Error {
+    let texts = |name: &'static str| {
+        report.diagnostics.iter().filter_map(move |found| found.get(name)?.as_str()).collect::<Vec<_>>()
+    };
+    let code = texts("code").first().and_then(|text| Code::ALL.iter().find(|code| code.as_str() == *text));
+    let refusal = Refusal::new(code.copied().unwrap_or(Code::CallArguments), texts("message").join("; "));
+    Error::Refused(texts("fix").into_iter().fold(refusal, Refusal::hint))
+}
+
 /// The report of what is wrong with a run's inputs.
 fn report(text: &PlanText, diagnostics: Vec<plan::Diagnostic>) -> Error {
     let checked = Checked { plan: None, diagnostics, effects: Vec::new(), gates: Vec::new() };
@@ -161,10 +176,25 @@ fn view(text: &PlanText, checked: &Checked) -> PlanView {
         rendered: plan::render_text(&checked.diagnostics, &text.source()),
         effects: checked.effects.iter().map(effect).collect(),
         gates: checked.gates.iter().map(|gate| gate.step.to_string()).collect(),
-        packs: plan.map(|plan| plan.packs.values().map(describe_pack).collect()).unwrap_or_default(),
+        packs: plan.map(|plan| plan.packs.values().map(pack).collect()).unwrap_or_default(),
+        inputs: plan.map(|plan| plan.inputs.iter().map(input).collect()).unwrap_or_default(),
+        outputs: plan
+            .map(|plan| plan.output_types.iter().map(|(name, ty)| (name.clone(), ty.to_string())).collect())
+            .unwrap_or_default(),
     }
 }
 
-fn describe_pack(pack: &plan::CheckedPack) -> String {
-    format!("{} {} {}", pack.id, pack.version, pack.statement)
+fn pack(pack: &plan::CheckedPack) -> PlanPack {
+    PlanPack { pack: pack.id.clone(), version: pack.version.to_string(), statement: pack.statement }
+}
+
+fn input((name, input): (&String, &plan::InputDeclaration)) -> (String, InputView) {
+    let view = InputView {
+        ty: input.ty.to_string(),
+        default: input.default.as_ref().map(values::to_json),
+        required: input.default.is_none() && !matches!(input.ty, values::Type::Option(_)),
+        description: input.description.clone(),
+        schema: values::schema(&input.ty),
+    };
+    (name.clone(), view)
 }

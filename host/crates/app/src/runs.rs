@@ -9,6 +9,7 @@ use engine::GuestThreads;
 use engine::files::Roots;
 use journal::{FindError, Payload, RunCreated};
 use plan::CheckedPlan;
+use run::machine::Undone;
 use run::{NoObserver, State};
 use serde_json::Value as Json;
 use tokio::sync::watch;
@@ -19,20 +20,24 @@ use crate::approvals;
 use crate::catalog::InstalledPacks;
 use crate::host::{self, Calls, FileEffects};
 use crate::time::rfc3339;
-use crate::view::{NextAction, Problem, RunSummary, RunView, StepView, UndoView, UsageTotal};
+use crate::view::{
+    Items, NextAction, PlanView, Problem, RunSummary, RunView, StepView, UndoView, UsageTotal,
+};
 
 /// The most runs that `run list` gives.
 const LIST_MAX: usize = 1_000;
 
+/// What a run is driven with, checked now.
+pub(crate) struct Drivable {
+    pub(crate) plan: CheckedPlan,
+    pub(crate) packs: InstalledPacks,
+    pub(crate) roots: Arc<Roots>,
+}
+
 impl App {
     /// Drives a run until it ends, waits for a person, or is interrupted.
-    pub(crate) fn drive(
-        &self,
-        id: &RunId,
-        plan: CheckedPlan,
-        packs: InstalledPacks,
-        roots: &Arc<Roots>,
-    ) -> Result<RunView, Error> {
+    pub(crate) fn drive(&self, id: &RunId, with: Drivable) -> Result<RunView, Error> {
+        let Drivable { plan, packs, roots } = with;
         let io = |action: &str| {
             let action = action.to_owned();
             move |source| Error::Io { action, source }
@@ -49,11 +54,11 @@ impl App {
             packs,
             programs,
             threads: Arc::new(GuestThreads::per_core().map_err(io("start the guest threads"))?),
-            roots: Arc::clone(roots),
+            roots: Arc::clone(&roots),
             journal: self.journal()?.clone(),
             clock: Arc::clone(&self.clock),
         };
-        let host = self.host(Arc::new(calls), roots)?;
+        let host = self.host(Arc::new(calls), &roots)?;
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .enable_all()
@@ -63,7 +68,7 @@ impl App {
         runtime.block_on(async {
             let (stop, stopped) = watch::channel(false);
             let watcher = tokio::spawn(async move {
-                if tokio::signal::ctrl_c().await.is_ok() {
+                if asked_to_stop().await.is_ok() {
                     // Calls under way are given up; what is recorded is what happened.
                     let _receiver_may_be_gone = stop.send(true);
                 }
@@ -98,16 +103,26 @@ impl App {
     pub fn run_list(&self) -> Result<Vec<RunSummary>, Error> {
         let journal = self.journal()?;
         let entries = journal.runs(LIST_MAX).map_err(Refusal::from)?;
-        let summary = |entry: &journal::RunEntry| {
-            let state = run::load(journal, &entry.run)?;
-            Ok(RunSummary {
+        let summary = |entry: &journal::RunEntry| match run::load(journal, &entry.run) {
+            Ok(state) => RunSummary {
                 run_id: entry.run.clone(),
                 status: run::view::status(&state).as_str().to_owned(),
+                live: journal.is_locked(&entry.run),
+                undone: is_undone(&state),
                 plan: state.created().map(|created| created.plan.clone()).unwrap_or_default(),
                 started: rfc3339(state.created_at()),
-            })
+            },
+            // One damaged run hides no other.
+            Err(refusal) => RunSummary {
+                run_id: entry.run.clone(),
+                status: "damaged".to_owned(),
+                live: false,
+                undone: false,
+                plan: refusal.message,
+                started: String::new(),
+            },
         };
-        entries.iter().map(summary).collect()
+        Ok(entries.iter().map(summary).collect())
     }
 
     /// A run.
@@ -119,13 +134,15 @@ impl App {
         self.run_view(&run::load(self.journal()?, &id)?)
     }
 
-    /// The events of a run, in order, as they are in the journal.
+    /// The events of a run, in order, as they are in the journal: all, or those after the one
+    /// numbered `after`.
     ///
     /// # Errors
     /// As [`App::run_show`].
-    pub fn run_events(&self, run: &str) -> Result<Vec<Json>, Error> {
+    pub fn run_events(&self, run: &str, after: Option<u64>) -> Result<Vec<Json>, Error> {
         let id = self.find_run(run)?;
-        let records = self.journal()?.events(&id).map_err(Refusal::from)?;
+        let from = after.map_or(0, |seq| seq.saturating_add(1));
+        let records = self.journal()?.events_from(&id, from).map_err(Refusal::from)?;
         let line = |record: journal::Record| {
             let mut json = serde_json::json!({ "run_id": id, "seq": record.seq, "at": rfc3339(record.at) });
             if let (Json::Object(line), Ok(Json::Object(event))) =
@@ -144,19 +161,23 @@ impl App {
     /// If it has ended, another process works on it, or what it was started with has changed.
     pub fn run_resume(&self, run: &str) -> Result<RunView, Error> {
         let id = self.find_run(run)?;
-        self.continue_run(&id)
-    }
-
-    pub(crate) fn continue_run(&self, id: &RunId) -> Result<RunView, Error> {
-        let state = run::load(self.journal()?, id)?;
+        let state = run::load(self.journal()?, &id)?;
         if state.end().is_some() {
             let refusal = Refusal::new(Code::RunState, format!("run {id} has ended"));
             return Err(refusal.hint(format!("capstan run show {id}")).into());
         }
-        let created = created(&state)?;
-        let (plan, packs) = self.plan_of(created)?;
-        let roots = Arc::new(reopen(created)?);
-        self.drive(id, plan, packs, &roots)
+        self.drive(&id, self.reopen_run(&state)?)
+    }
+
+    /// What a run needs to go on: its planfile, checked against the packs and grants of now, and its
+    /// folders.
+    pub(crate) fn reopen_run(&self, state: &State) -> Result<Drivable, Error> {
+        let created = created(state)?;
+        let (plan, packs) = self.plan_of(created).map_err(|error| match error {
+            Error::Plan(report) => no_longer_checks(state.run(), &report),
+            other => other,
+        })?;
+        Ok(Drivable { plan, packs, roots: Arc::new(reopen(created)?) })
     }
 
     /// Ends a run that nobody works on.
@@ -180,7 +201,7 @@ impl App {
         let roots = Arc::new(reopen(created(&state)?)?);
         let host = self.host(Arc::new(NoCalls), &roots)?;
         let report = run::undo(&host, &id)?;
-        Ok(UndoView { run_id: id, reverted: report.receipts.iter().map(receipt).collect() })
+        Ok(UndoView { run_id: id, reverted: report.receipts })
     }
 
     pub(crate) fn find_run(&self, text: &str) -> Result<RunId, Error> {
@@ -194,7 +215,8 @@ impl App {
     }
 
     pub(crate) fn run_view(&self, state: &State) -> Result<RunView, Error> {
-        let view = run::view::view(state)?;
+        let live = self.journal()?.is_locked(state.run());
+        let view = run::view::view(state, self.clock.now())?;
         let created = created(state)?;
         let approvals = state
             .approvals()
@@ -212,6 +234,8 @@ impl App {
         Ok(RunView {
             run_id: view.run,
             status: view.status.as_str().to_owned(),
+            live,
+            undone: is_undone(state),
             plan: view.plan,
             plan_digest: view.plan_digest,
             started: rfc3339(view.created_at),
@@ -225,7 +249,8 @@ impl App {
             next_actions: self
                 .denied_grants(state)?
                 .into_iter()
-                .chain(view.next_actions.iter().map(action))
+                // Nobody else can resume or end what a process works on.
+                .chain(view.next_actions.iter().filter(|_| !live).map(action))
                 .collect(),
             usage: self.usage(state)?,
         })
@@ -302,6 +327,40 @@ pub(crate) fn reopen(created: &RunCreated) -> Result<Roots, Error> {
     Roots::open(folders).map_err(|error| Error::refused(Code::RunStale, error.to_string()))
 }
 
+/// Whether everything that the run applied was taken back.
+fn is_undone(state: &State) -> bool {
+    !state.applied().is_empty() && state.applied().iter().all(|effects| effects.undone == Undone::Yes)
+}
+
+/// Waits until the process is told to end: by the terminal, by a supervisor, or by the terminal's
+/// going away.
+async fn asked_to_stop() -> std::io::Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut hang_up = signal(SignalKind::hangup())?;
+    tokio::select! {
+        interrupted = tokio::signal::ctrl_c() => interrupted?,
+        _ = terminate.recv() => {}
+        _ = hang_up.recv() => {}
+    }
+    Ok(())
+}
+
+/// The refusal to go on with a run whose planfile does not pass its check any more: grants or packs
+/// are not what they were.
+fn no_longer_checks(run: &RunId, report: &PlanView) -> Error {
+    let texts = |name: &'static str| {
+        let texts = report.diagnostics.iter().filter_map(move |found| found.get(name)?.as_str());
+        texts.map(str::to_owned)
+    };
+    let messages: Vec<String> =
+        texts("code").zip(texts("message")).map(|(code, message)| format!("{code}: {message}")).collect();
+    let message = format!("the plan of run {run} no longer passes its check: {}", messages.join("; "));
+    let commands = texts("fix").filter(|fix| fix.starts_with("capstan "));
+    let refusal = commands.fold(Refusal::new(Code::RunStale, message), Refusal::hint);
+    Error::Refused(refusal.hint(format!("capstan run cancel {run}")))
+}
+
 fn mode(mode: journal::Mode) -> &'static str {
     match mode {
         journal::Mode::Solo => "solo",
@@ -335,19 +394,8 @@ fn step(step: &run::view::StepView) -> StepView {
         status: step.status.as_str().to_owned(),
         operation: step.operation.clone(),
         attempts: step.attempts.0,
-        items: step.items.map(|items| (step.items_done, items)),
+        items: step.items.map(|total| Items { done: step.items_done, total }),
         reason: failure.or(conflict).or(stale),
-        receipts: step.receipt.iter().map(receipt).collect(),
+        receipts: step.receipt.clone(),
     }
-}
-
-fn receipt(receipt: &journal::Receipt) -> String {
-    let how = match receipt.how {
-        journal::HowApplied::Created => "created",
-        journal::HowApplied::Exchanged => "exchanged",
-        journal::HowApplied::Replaced => "replaced (this file system cannot exchange files)",
-        journal::HowApplied::Removed => "removed",
-        journal::HowApplied::Already => "was so already",
-    };
-    format!("{}:{} {how}", receipt.root, receipt.path)
 }

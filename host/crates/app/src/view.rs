@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use base::{ChangeSet, Digest, Effect, Limits, PackId, Reason, RunId, StepPath, Usage};
+use journal::{ApprovalBinding, DeniedCall, Receipt};
 use serde::Serialize;
 use serde_json::Value as Json;
 
@@ -242,7 +243,7 @@ pub struct CallView {
     /// The limit or rule that stopped it.
     pub reason: Option<String>,
     /// The host calls that were denied, and why.
-    pub denied: Vec<String>,
+    pub denied: Vec<DeniedCall>,
     /// The grants that they would need.
     pub missing_grants: Vec<String>,
     /// Writes that were staged and not applied.
@@ -253,6 +254,21 @@ pub struct CallView {
     pub usage: Usage,
     /// What it logged.
     pub log: Vec<String>,
+    /// Why there is no result, in the form of every failure; none if it returned.
+    pub error: Option<CallError>,
+}
+
+/// Why a call has no result.
+#[derive(Debug, Serialize)]
+pub struct CallError {
+    /// `E-CALL-FAILED`, `E-CALL-DENIED` or `E-CALL-TRAPPED`.
+    pub code: String,
+    /// What happened.
+    pub message: String,
+    /// Empty: the call is the first cause.
+    pub causes: Vec<String>,
+    /// What to type.
+    pub hints: Vec<String>,
 }
 
 /// A checked planfile.
@@ -273,8 +289,39 @@ pub struct PlanView {
     pub effects: Vec<StepEffect>,
     /// The steps that stop for an approval.
     pub gates: Vec<String>,
-    /// `pack version statement`, one for each pack.
-    pub packs: Vec<String>,
+    /// The packs that it was checked against.
+    pub packs: Vec<PlanPack>,
+    /// The inputs, by name.
+    pub inputs: BTreeMap<String, InputView>,
+    /// The outputs' types, by name.
+    pub outputs: BTreeMap<String, String>,
+}
+
+/// A pack that a plan was checked against.
+#[derive(Debug, Serialize)]
+pub struct PlanPack {
+    /// The pack.
+    pub pack: PackId,
+    /// Its version.
+    pub version: String,
+    /// The digest of its signed statement.
+    pub statement: Digest,
+}
+
+/// An input of a plan.
+#[derive(Debug, Serialize)]
+pub struct InputView {
+    /// Its type as the planfile writes it.
+    #[serde(rename = "type")]
+    pub ty: String,
+    /// Its value if none is given.
+    pub default: Option<Json>,
+    /// Whether it has to be given.
+    pub required: bool,
+    /// What it is for.
+    pub description: Option<String>,
+    /// JSON Schema of its value.
+    pub schema: Json,
 }
 
 /// A step's effect.
@@ -293,8 +340,12 @@ pub struct StepEffect {
 pub struct RunView {
     /// The run.
     pub run_id: RunId,
-    /// `running`, `requires_approval`, `yielded`, `failed`, `completed` or `cancelled`.
+    /// `queued`, `running`, `requires_approval`, `yielded`, `failed`, `completed` or `cancelled`.
     pub status: String,
+    /// Whether a process works on it now. A run that is `running` and not live was interrupted.
+    pub live: bool,
+    /// Whether everything that it applied was taken back.
+    pub undone: bool,
     /// The plan's name.
     pub plan: String,
     /// The checked plan's digest.
@@ -341,12 +392,21 @@ pub struct StepView {
     pub operation: String,
     /// How often it was tried.
     pub attempts: u32,
-    /// For a fan-out: how many items are done, and how many there are.
-    pub items: Option<(usize, usize)>,
+    /// For a fan-out.
+    pub items: Option<Items>,
     /// Why it is not completed.
     pub reason: Option<Problem>,
-    /// For writes that were applied: path and how.
-    pub receipts: Vec<String>,
+    /// For writes that were applied.
+    pub receipts: Vec<Receipt>,
+}
+
+/// The items of a fan-out.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub struct Items {
+    /// Those with a result.
+    pub done: usize,
+    /// All of them.
+    pub total: usize,
 }
 
 /// Something to type.
@@ -376,9 +436,13 @@ pub struct UsageTotal {
 pub struct RunSummary {
     /// The run.
     pub run_id: RunId,
-    /// Its state.
+    /// As [`RunView::status`], or `damaged`: its rows are not what was recorded.
     pub status: String,
-    /// The plan's name.
+    /// As [`RunView::live`].
+    pub live: bool,
+    /// As [`RunView::undone`].
+    pub undone: bool,
+    /// The plan's name; of a damaged run what is wrong with it.
     pub plan: String,
     /// When it was started, RFC 3339.
     pub started: String,
@@ -411,8 +475,13 @@ pub struct ApprovalView {
     pub expires: Option<String>,
     /// Who approved or rejected.
     pub decided_by: Option<String>,
-    /// Whether that key has no passphrase.
+    /// Whether that key has no passphrase; none where the signature is not `valid`.
     pub unattended: Option<bool>,
+    /// Of a yes: `valid`, `missing`, or whose the signature is instead. Who decided is what the
+    /// journal says; this is what the approver's signature says.
+    pub signature: Option<&'static str>,
+    /// Everything that the digest is over: what must be the same for the approval to be used.
+    pub binding: ApprovalBinding,
 }
 
 /// An undone run.
@@ -420,8 +489,8 @@ pub struct ApprovalView {
 pub struct UndoView {
     /// The run.
     pub run_id: RunId,
-    /// Path and how, one for each change that was taken back.
-    pub reverted: Vec<String>,
+    /// One for each change that was taken back.
+    pub reverted: Vec<Receipt>,
 }
 
 /// An artifact.

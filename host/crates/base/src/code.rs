@@ -80,7 +80,7 @@ codes! {
     TrustMalformed = "E-TRUST-MALFORMED", Malformed, "`trust.toml` does not parse, or an entry in it is not well-formed";
     TrustConflict = "E-TRUST-CONFLICT", Refused, "the publisher has a trusted key already, or the key has another role";
     WitMalformed = "E-WIT-MALFORMED", Malformed, "the pack's WIT does not parse, or the core module does not fit it";
-    PackUnknown = "E-PACK-UNKNOWN", Refused, "the pack is not installed";
+    PackUnknown = "E-PACK-UNKNOWN", Malformed, "the pack is not installed";
     FileIo = "E-FILE-IO", Failed, "the operating system refused to read or write a file";
     StoreDamaged = "E-STORE-DAMAGED", Refused, "the store's bytes are not those that were installed";
     // Authority.
@@ -106,7 +106,7 @@ codes! {
     PlanInput = "E-PLAN-INPUT", Malformed, "a given input is unknown, missing or ill-typed";
     PlanGrant = "E-PLAN-GRANT", Refused, "a step's effect needs a capability that the operator has not granted";
     // Runs and approvals.
-    ApprovalUnknown = "E-APPROVAL-UNKNOWN", Refused, "no such approval is asked for";
+    ApprovalUnknown = "E-APPROVAL-UNKNOWN", Malformed, "no such approval is asked for";
     ApprovalStale = "E-APPROVAL-STALE", Refused, "what was approved is not what would happen now";
     ApprovalConsumed = "E-APPROVAL-CONSUMED", Refused, "the approval was used before";
     ApprovalExpired = "E-APPROVAL-EXPIRED", Refused, "the approval came after its time";
@@ -121,6 +121,7 @@ codes! {
     RunState = "E-RUN-STATE", Failed, "the run is not in a state that allows this";
     RunStale = "E-RUN-STALE", Refused, "the plan or a pack is not the one that the run was started with";
     RunBusy = "E-RUN-BUSY", Failed, "another process owns the run";
+    RunCancelled = "E-RUN-CANCELLED", Failed, "a person ended the run";
     RunBudget = "E-RUN-BUDGET", Failed, "the plan's budget is used up";
     // Calls.
     CallDenied = "E-CALL-DENIED", Refused, "the guest reached for something that it was not given";

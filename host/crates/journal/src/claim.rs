@@ -91,10 +91,23 @@ impl Journal {
             .mode(0o600)
             .open(&path)
             .map_err(|error| StorageError::io(&path, &error))?;
-        match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => Ok(RunLock { _file: file }),
-            Err(rustix::io::Errno::WOULDBLOCK) => Err(ClaimError::Busy(run.clone())),
-            Err(error) => Err(StorageError::io(&path, &error.into()).into()),
+        for _ in 1..TRIES_MAX {
+            match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
+                Ok(()) => return Ok(RunLock { _file: file }),
+                // Who looks whether the run is worked on holds the lock for an instant.
+                Err(rustix::io::Errno::WOULDBLOCK) => std::thread::yield_now(),
+                Err(error) => return Err(StorageError::io(&path, &error.into()).into()),
+            }
         }
+        Err(ClaimError::Busy(run.clone()))
+    }
+
+    /// Whether a living process works on the run now.
+    #[must_use]
+    pub fn is_locked(&self, run: &RunId) -> bool {
+        // No file, no lock: looking makes none.
+        let Ok(file) = File::open(self.locks().join(run.as_str())) else { return false };
+        let shared = rustix::fs::flock(&file, FlockOperation::NonBlockingLockShared);
+        shared == Err(rustix::io::Errno::WOULDBLOCK)
     }
 }

@@ -123,7 +123,10 @@ fn refuse_ended(state: &State) -> Result<(), Refusal> {
 }
 
 /// The approval, if it still waits for an answer.
-fn open_approval<'a>(state: &'a State, digest: &Digest) -> Result<&'a ApprovalState, Refusal> {
+///
+/// # Errors
+/// `E-APPROVAL-UNKNOWN`, `-CONSUMED`, `-STALE`, `-REJECTED`, or `E-RUN-STATE`.
+pub fn open_approval<'a>(state: &'a State, digest: &Digest) -> Result<&'a ApprovalState, Refusal> {
     let id = digest.short();
     let approval = state.approval(digest).ok_or_else(|| {
         let message = format!("run {} did not ask for approval {id}", state.run());

@@ -1,9 +1,45 @@
 //! Whether an approval is still for what would happen.
 
-use base::{Digest, FramedHasher};
-use journal::{RootRecord, StaleCause, Staleness};
+use base::{ChangeSet, Code, Digest, FramedHasher, Refusal};
+use journal::{Journal, RootRecord, StaleCause, Staleness};
+
+use crate::host::Approvers;
+use crate::machine::{ApprovalAnswer, ApprovalState};
 
 pub use journal::ApprovalBinding;
+
+/// Checks that an approver signed the approval, and that it covers exactly `effects`.
+///
+/// It is asked before every change of a file, also one that was intended by an earlier process or
+/// takes another back: whoever can write the journal can write any row of it, but not this
+/// signature.
+///
+/// # Errors
+/// `E-APPROVAL-FORGED` if that is not so, `E-APPROVAL-EXPIRED` if the answer came too late.
+pub(crate) fn require_signed(
+    journal: &Journal,
+    approvers: &dyn Approvers,
+    approval: Option<&ApprovalState>,
+    effects: &ChangeSet,
+) -> Result<(), Refusal> {
+    let forged = |message: &str| Refusal::new(Code::ApprovalForged, message);
+    let approval = approval.ok_or_else(|| forged("nobody was asked for an approval"))?;
+    let (ApprovalAnswer::Granted { statement, at, .. } | ApprovalAnswer::Consumed { statement, at, .. }) =
+        &approval.answer
+    else {
+        return Err(forged("the approval is not granted"));
+    };
+    if approval.expires_at.is_some_and(|expires_at| *at > expires_at) {
+        return Err(Refusal::new(Code::ApprovalExpired, "the approval came after its time"));
+    }
+    if approval.binding.digest() != approval.digest || approval.binding.effects != effects.digest() {
+        return Err(forged("the approval is of other effects"));
+    }
+    let bytes = journal.artifact(statement).map_err(|error| {
+        forged("the approval's signed statement is not in the journal").hint(Refusal::from(error).message)
+    })?;
+    approvers.verify(&bytes, &approval.digest).map(|_| ())
+}
 
 /// What a call can reach, as approvals are bound to it: the step's authority, and the folders that
 /// the names in it stand for.

@@ -75,12 +75,13 @@ fn changed_since_start(host: &Host, plan: &CheckedPlan, state: &State) -> Option
     let other_pack = created.packs.iter().find_map(|was| {
         let is = plan.packs.values().find(|pack| pack.id == was.id && pack.statement == was.statement);
         is.is_none().then(|| {
-            format!(
-                "pack `{}` {} with statement {} is not what the plan was checked against now",
-                was.id,
-                was.version,
-                was.statement.short()
-            )
+            let now = plan.packs.values().find(|pack| pack.id == was.id);
+            let is = now.map_or_else(
+                || "the plan does not use it now".to_owned(),
+                |pack| format!("{} with statement {} is installed now", pack.version, pack.statement.short()),
+            );
+            let started = format!("{} with statement {}", was.version, was.statement.short());
+            format!("the run was started with pack `{}` {started}; {is}", was.id)
         })
     });
     let other_plan = (plan.digest != created.plan_digest).then(|| {

@@ -6,8 +6,9 @@ use base::{Attempt, Change, ChangeSet, Code, Refusal, RunId, StepId};
 use journal::{Append, Event, Receipt, Record};
 
 use crate::answer::load;
+use crate::approval::require_signed;
 use crate::host::{ApplyError, Host, OnDisk};
-use crate::machine::{State, Undone};
+use crate::machine::{State, StepState, Undone};
 
 pub(crate) const BEFORE_UNDO: &str = "run:before-undo";
 pub(crate) const AFTER_UNDO: &str = "run:after-undo";
@@ -49,7 +50,8 @@ pub(crate) fn reversals(state: &State) -> Vec<Reversal> {
 ///
 /// # Errors
 /// `E-RUN-STATE` if the run has not ended or has nothing to take back, `E-RUN-BUSY` if a process
-/// works on it, `E-EFFECT-CONFLICT` if a target was changed since.
+/// works on it, `E-EFFECT-CONFLICT` if a target was changed since, `E-APPROVAL-FORGED` if what was
+/// applied has no approver's signature.
 pub fn undo(host: &Host, run: &RunId) -> Result<UndoReport, Refusal> {
     let _lock = host.journal.lock(run)?;
     let mut state = load(&host.journal, run)?;
@@ -64,6 +66,7 @@ pub fn undo(host: &Host, run: &RunId) -> Result<UndoReport, Refusal> {
         let why = if was_undone { "its effects are undone already" } else { "it applied no effects" };
         return Err(Refusal::new(Code::RunState, format!("run {run} cannot be undone: {why}")));
     }
+    refuse_unsigned(host, &state, &reversals)?;
     refuse_conflicts(host, &reversals)?;
     let mut receipts = Vec::new();
     for reversal in &reversals {
@@ -81,6 +84,26 @@ fn refuse_other_roots(host: &Host, state: &State) -> Result<(), Refusal> {
             format!("root `{}` is not the folder `{}` that the run was started with", root.name, root.path),
         )),
     }
+}
+
+/// What is written back comes from the journal too, so it has to be what a person once approved.
+fn refuse_unsigned(host: &Host, state: &State, reversals: &[Reversal]) -> Result<(), Refusal> {
+    for reversal in reversals {
+        let number = state.graph().number(&reversal.step);
+        let step = number.and_then(|number| state.steps().get(number));
+        let staged = step.map(StepState::changes).unwrap_or_default();
+        let mut approvals = state.approvals().iter();
+        let approval = approvals.find(|approval| {
+            approval.binding.path.step == reversal.step && approval.binding.attempt == reversal.attempt
+        });
+        require_signed(&host.journal, host.approvers.as_ref(), approval, &staged)?;
+        let is_staged = |change: &Change| staged.changes().contains(&change.reversed());
+        if !reversal.changes.changes().iter().all(is_staged) {
+            let message = format!("step `{}` did not stage what was applied", reversal.step);
+            return Err(Refusal::new(Code::ApprovalForged, message));
+        }
+    }
+    Ok(())
 }
 
 /// Only the last change of each target is on disk; the earlier ones become so on the way.

@@ -1,6 +1,6 @@
 //! A run as people and programs are shown it.
 
-use base::{Attempt, Change, Digest, Refusal, RunId, StepId, Timestamp};
+use base::{Attempt, Change, Code, Digest, Refusal, RunId, StepId, Timestamp};
 use journal::{Conflict, Failure, Payload, Receipt, Staleness};
 
 use crate::machine::{ApprovalAnswer, End, Flight, Phase, Spent, State, StepState};
@@ -204,11 +204,11 @@ fn is_waiting(state: &State) -> bool {
     asked.count() > 0 && state.next(&looked_at, 1, state.created_at()).is_empty()
 }
 
-/// The whole view.
+/// The whole view, as of `now`.
 ///
 /// # Errors
 /// If the run has no events.
-pub fn view(state: &State) -> Result<RunView, Refusal> {
+pub fn view(state: &State, now: Timestamp) -> Result<RunView, Refusal> {
     let created = state.created().ok_or_else(|| journal::ReadError::Unknown(state.run().clone()))?;
     let status = status(state);
     let (outputs, problem) = match state.end() {
@@ -216,7 +216,7 @@ pub fn view(state: &State) -> Result<RunView, Refusal> {
         Some(End::Failed { code, message }) => (None, Some((code.clone(), message.clone()))),
         Some(End::Cancelled { by, reason }) => {
             let reason = reason.as_ref().map_or_else(String::new, |reason| format!(": {reason}"));
-            (None, Some(("cancelled".to_owned(), format!("cancelled by {by}{reason}"))))
+            (None, Some((Code::RunCancelled.to_string(), format!("cancelled by {by}{reason}"))))
         }
         None => (None, state.yielded().map(|yielded| (yielded.code.clone(), yielded.message.clone()))),
     };
@@ -241,7 +241,7 @@ pub fn view(state: &State) -> Result<RunView, Refusal> {
         problem,
         applied: state.applied().len(),
         undone: state.applied().iter().filter(is_undone).count(),
-        next_actions: next_actions(state, status),
+        next_actions: next_actions(state, status, now),
     })
 }
 
@@ -303,13 +303,16 @@ fn approvals(state: &State) -> Vec<ApprovalView> {
     state.approvals().iter().map(approval).collect()
 }
 
-fn next_actions(state: &State, status: RunStatus) -> Vec<NextAction> {
+fn next_actions(state: &State, status: RunStatus, now: Timestamp) -> Vec<NextAction> {
     let run = state.run();
     let action = |label: String, command: String| NextAction { label, command };
     let mut actions = Vec::new();
     for approval in state.approvals() {
-        if approval.answer == ApprovalAnswer::Pending && status != RunStatus::Yielded {
-            let (id, step) = (approval.digest.short(), &approval.binding.path.step);
+        let (id, step) = (approval.digest.short(), &approval.binding.path.step);
+        if approval.has_expired(now) && status != RunStatus::Yielded {
+            let label = format!("look again at what step `{step}` would do, and ask again");
+            actions.push(action(label, format!("capstan run resume {run}")));
+        } else if approval.answer == ApprovalAnswer::Pending && status != RunStatus::Yielded {
             actions.push(action(
                 format!("see what step `{step}` would do"),
                 format!("capstan approval show {id}"),
@@ -320,8 +323,12 @@ fn next_actions(state: &State, status: RunStatus) -> Vec<NextAction> {
         }
     }
     match status {
-        RunStatus::Queued | RunStatus::Running | RunStatus::Yielded => {
+        RunStatus::Queued | RunStatus::Running => {
             actions.push(action("go on".to_owned(), format!("capstan run resume {run}")));
+        }
+        RunStatus::Yielded => {
+            let label = "go on, once what it stopped for is as it has to be".to_owned();
+            actions.push(action(label, format!("capstan run resume {run}")));
         }
         RunStatus::RequiresApproval | RunStatus::Failed | RunStatus::Completed | RunStatus::Cancelled => {}
     }

@@ -1,7 +1,8 @@
 //! Plans, calls, runs and approvals as text.
 
 use app::{
-    ApprovalView, ArtifactView, CallView, ChangeSet, PlanView, RunSummary, RunView, StepView, UndoView,
+    ApprovalView, ArtifactView, CallView, ChangeSet, HowApplied, PlanView, Receipt, RunSummary, RunView,
+    StepView, UndoView,
 };
 use serde_json::Value;
 
@@ -19,6 +20,14 @@ pub(crate) fn plan(view: &PlanView) -> String {
         let gate = if view.gates.contains(&step.step) { "  stops for approval" } else { "" };
         text += &format!("  {:<12} {:<16} {}{gate}\n", step.effect, step.step, step.operation);
     }
+    for (name, input) in &view.inputs {
+        let default = input.default.as_ref().map(|value| format!(" = {value}")).unwrap_or_default();
+        let required = if input.required { "  (required)" } else { "" };
+        text += &format!("  input  {}: {}{}{required}\n", one_line(name), input.ty, one_line(&default));
+    }
+    for (name, ty) in &view.outputs {
+        text += &format!("  output {}: {ty}\n", one_line(name));
+    }
     text
 }
 
@@ -27,15 +36,12 @@ pub(crate) fn call(view: &CallView) -> String {
     for line in &view.log {
         text += &format!("log: {}\n", one_line(line));
     }
-    match view.outcome {
-        "returned" => text += &format!("{}\n", visible(&pretty(&view.result))),
-        "failed" => text += &format!("error: the operation failed: {}\n", visible(&pretty(&view.result))),
-        outcome => {
-            text += &format!("error: {outcome}: {}\n", one_line(view.reason.as_deref().unwrap_or_default()));
-        }
+    match &view.error {
+        None => text += &format!("{}\n", visible(&pretty(&view.result))),
+        Some(error) => text += &format!("error[{}]: {}\n", error.code, one_line(&error.message)),
     }
     if !view.staged.is_empty() {
-        text += &format!("staged, not applied:\n{}{}", changes(&view.staged), visible(&view.diff));
+        text += &format!("staged, not applied:\n{}{}", changes(&view.staged), quoted(&view.diff));
     }
     for grant in &view.missing_grants {
         text += &format!("hint: {}\n", one_line(grant));
@@ -57,13 +63,24 @@ pub(crate) fn runs(runs: &[RunSummary]) -> String {
     }
     let row = |run: &RunSummary| {
         let short: String = run.run_id.as_str().chars().take(12).collect();
-        format!("{short}  {:<18} {}  {}\n", run.status, run.started, one_line(&run.plan))
+        let status = state(&run.status, run.live, run.undone);
+        format!("{short}  {status:<18} {}  {}\n", run.started, one_line(&run.plan))
     };
     runs.iter().map(row).collect()
 }
 
+/// A run's state, with what it does not say by itself.
+fn state(status: &str, live: bool, undone: bool) -> String {
+    match status {
+        "running" if !live => "interrupted".to_owned(),
+        status if undone => format!("{status}, undone"),
+        status => status.to_owned(),
+    }
+}
+
 pub(crate) fn run(view: &RunView) -> String {
-    let mut text = format!("run {}  {}  {}\n", view.run_id, view.status, one_line(&view.plan));
+    let status = state(&view.status, view.live, view.undone);
+    let mut text = format!("run {}  {status}  {}\n", view.run_id, one_line(&view.plan));
     text += &format!("  started {}, mode {}\n", view.started, view.mode);
     for step in &view.steps {
         text += &self::step(step);
@@ -71,8 +88,12 @@ pub(crate) fn run(view: &RunView) -> String {
     if let Some(reason) = &view.reason {
         text += &format!("{}: {}\n", reason.code, visible(&reason.message));
     }
-    for approval in view.approvals.iter().filter(|approval| approval.status == "waiting") {
-        text += &self::approval(approval);
+    for approval in &view.approvals {
+        if matches!(approval.status.as_str(), "waiting" | "expired") {
+            text += &self::approval(approval);
+        } else {
+            text += &format!("approval {}  {}{}\n", approval.id, approval.status, decided(approval));
+        }
     }
     if view.status == "completed" {
         text += &format!("outputs {}\n", visible(&format!("{:#}", view.outputs)));
@@ -92,14 +113,14 @@ pub(crate) fn run(view: &RunView) -> String {
 }
 
 fn step(step: &StepView) -> String {
-    let items = step.items.map(|(done, all)| format!("  {done}/{all}")).unwrap_or_default();
+    let items = step.items.map(|items| format!("  {}/{}", items.done, items.total)).unwrap_or_default();
     let tries = if step.attempts > 1 { format!("  {} attempts", step.attempts) } else { String::new() };
     let mut text = format!("  {:<18} {:<16} {}{items}{tries}\n", step.status, step.id, step.operation);
     if let Some(reason) = &step.reason {
         text += &format!("    {}: {}\n", reason.code, visible(&reason.message));
     }
     for receipt in &step.receipts {
-        text += &format!("    {}\n", one_line(receipt));
+        text += &format!("    {}\n", self::receipt(receipt));
     }
     text
 }
@@ -110,8 +131,9 @@ pub(crate) fn approvals(views: &[ApprovalView]) -> String {
     }
     let row = |view: &ApprovalView| {
         format!(
-            "{}  run {}  {}  {}  {} change(s)\n",
+            "{}  {}  run {}  {}  {}  {} change(s)\n",
             view.id,
+            view.status,
             view.run_id,
             view.step,
             view.operation,
@@ -121,26 +143,71 @@ pub(crate) fn approvals(views: &[ApprovalView]) -> String {
     views.iter().map(row).collect()
 }
 
-/// What an approver sees: the exact change first, then what the approval is bound to.
+/// What an approver sees: the exact change, why it is asked about, and its digest.
 pub(crate) fn approval(view: &ApprovalView) -> String {
     let mut text = format!(
-        "approval {}  {}  step {}  {} ({})\n",
-        view.id, view.status, view.step, view.operation, view.effect
+        "approval {}  {}{}  step {}  {} ({})\n",
+        view.id,
+        view.status,
+        decided(view),
+        view.step,
+        view.operation,
+        view.effect
     );
     text += &changes(&view.changes);
-    text += &visible(&view.diff);
+    text += &quoted(&view.diff);
     for reason in &view.reasons {
         text += &format!("  because {}: {}\n", reason.rule, one_line(&reason.text));
     }
     if let Some(expires) = &view.expires {
         text += &format!("  until   {expires}\n");
     }
-    if let Some(by) = &view.decided_by {
-        let unattended = if view.unattended == Some(true) { " (unattended)" } else { "" };
-        text += &format!("  by      {}{unattended}\n", one_line(by));
-    }
     text += &format!("  digest  {}\n", view.digest);
     text
+}
+
+/// The same, and everything that the digest is over.
+pub(crate) fn whole_approval(view: &ApprovalView) -> String {
+    let binding = &view.binding;
+    let bound = [
+        ("run", binding.run.to_string()),
+        ("plan", binding.plan.to_string()),
+        ("step", format!("{} attempt {}", binding.path, binding.attempt)),
+        ("pack", binding.statement.to_string()),
+        ("input", binding.input.to_string()),
+        ("reach", binding.authority.to_string()),
+        ("effects", binding.effects.to_string()),
+        ("policy", binding.policy.to_string()),
+    ];
+    let rows: String = bound.iter().map(|(name, value)| format!("    {name:<7} {value}\n")).collect();
+    format!("{}  which is over\n{rows}", approval(view))
+}
+
+/// Who decided, and whether a signature says so too.
+fn decided(view: &ApprovalView) -> String {
+    let Some(by) = &view.decided_by else { return String::new() };
+    let signature = match (view.signature, view.unattended) {
+        (None, _) | (Some("valid"), Some(false)) => String::new(),
+        (Some("valid"), _) => " (unattended)".to_owned(),
+        (Some(problem), _) => format!(" (UNPROVEN: the signature is {problem})"),
+    };
+    format!(" by {}{signature}", one_line(by))
+}
+
+/// A diff, each line behind a bar: what a file holds cannot pass for what this program says.
+fn quoted(diff: &str) -> String {
+    visible(diff).lines().map(|line| format!("  | {line}\n")).collect()
+}
+
+fn receipt(receipt: &Receipt) -> String {
+    let how = match receipt.how {
+        HowApplied::Created => "created",
+        HowApplied::Exchanged => "exchanged",
+        HowApplied::Replaced => "replaced (this file system cannot exchange files)",
+        HowApplied::Removed => "removed",
+        HowApplied::Already => "was so already",
+    };
+    one_line(&format!("{}:{} {how}", receipt.root, receipt.path))
 }
 
 fn changes(set: &ChangeSet) -> String {
@@ -154,7 +221,8 @@ pub(crate) fn undo(view: &UndoView) -> String {
     if view.reverted.is_empty() {
         return format!("run {} changed nothing that could be taken back.\n", view.run_id);
     }
-    format!("Took back what run {} applied: {}\n", view.run_id, list(&view.reverted))
+    let receipts: Vec<String> = view.reverted.iter().map(receipt).collect();
+    format!("Took back what run {} applied: {}\n", view.run_id, list(&receipts))
 }
 
 pub(crate) fn artifact(view: &ArtifactView) -> String {

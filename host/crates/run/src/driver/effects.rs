@@ -7,7 +7,7 @@ use journal::{ApprovalBinding, Conflict, Event, Failure, FailureClass, Receipt, 
 use super::session::{Session, Worked};
 use super::work::{Work, reasons};
 use super::yield_stale;
-use crate::approval::{authority_digest, differences, is_routine};
+use crate::approval::{authority_digest, differences, is_routine, require_signed};
 use crate::host::{ApplyError, Host, OnDisk};
 use crate::machine::{ApprovalState, Command};
 
@@ -161,15 +161,13 @@ pub(super) fn consume(command: Command, check: &Check, approval: &Digest) -> Wor
     let Some(asked) = check.approval.as_ref().filter(|asked| asked.digest == *approval) else {
         return Ok(Work::new(command, Vec::new()));
     };
-    if let Err(refusal) = verify_statement(check, asked) {
-        let (code, message) = (refusal.code.to_string(), refusal.message);
-        let step = Some(check.step.clone());
-        return Ok(Work::new(command, vec![Event::RunYielded { code, message, step }]));
-    }
     let changed = check.changed_since(asked);
     if !changed.is_empty() {
         let is_yield = !is_routine(&changed);
         return Ok(Work::new(command, check.stale(changed, is_yield)));
+    }
+    if let Some(event) = refuse_unsigned(check, Some(asked)) {
+        return Ok(Work::new(command, vec![event]));
     }
     let mut pre_images = Vec::new();
     for change in check.changes.changes() {
@@ -199,22 +197,22 @@ fn changed_meanwhile(change: &Change) -> Staleness {
 
 /// The signature is checked when it is used, not only when it was given: the journal may have been
 /// edited since, or the approver's key withdrawn.
-fn verify_statement(check: &Check, asked: &ApprovalState) -> Result<(), Refusal> {
-    use crate::machine::ApprovalAnswer;
-    let forged = |message: &str| Refusal::new(Code::ApprovalForged, message);
-    let ApprovalAnswer::Granted { statement, at, .. } = &asked.answer else {
-        return Err(forged("the approval is not granted"));
-    };
-    if asked.expires_at.is_some_and(|expires_at| *at > expires_at) {
-        return Err(Refusal::new(Code::ApprovalExpired, "the approval came after its time"));
-    }
-    let bytes = check.host.journal.artifact(statement)?;
-    check.host.approvers.verify(&bytes, &asked.digest).map(|_| ())
+fn refuse_unsigned(check: &Check, approval: Option<&ApprovalState>) -> Option<Event> {
+    let host = &check.host;
+    let signed = require_signed(&host.journal, host.approvers.as_ref(), approval, &check.changes);
+    signed.err().map(|refusal| Event::RunYielded {
+        code: refusal.code.to_string(),
+        message: refusal.message,
+        step: Some(check.step.clone()),
+    })
 }
 
 /// Makes the intended changes. All targets are looked at first: if one is neither as before nor as
 /// after, none of those that are still as before is touched.
 pub(super) fn apply(command: Command, check: &Check) -> Worked {
+    if let Some(event) = refuse_unsigned(check, check.approval.as_ref()) {
+        return Ok(Work::new(command, vec![event]));
+    }
     let mut receipt = Vec::new();
     let mut conflicts = Vec::new();
     let (mut open, mut applied) = (Vec::new(), Vec::new());

@@ -187,6 +187,14 @@ pub struct ApprovalState {
     pub answer: ApprovalAnswer,
 }
 
+impl ApprovalState {
+    /// Whether nobody answered in time.
+    #[must_use]
+    pub fn has_expired(&self, now: Timestamp) -> bool {
+        self.answer == ApprovalAnswer::Pending && self.expires_at.is_some_and(|expires_at| now > expires_at)
+    }
+}
+
 /// Effects that are on disk, or were.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AppliedEffects {

@@ -33,7 +33,7 @@ async fn a_run_stops_before_its_effect_and_applies_it_once_approved() {
     let report = stage.drive().await;
     assert_eq!(report.status, RunStatus::RequiresApproval);
     assert_eq!(stage.world.text("MAP.md"), None, "nothing is applied before the approval");
-    let view = run::view::view(&report.state).unwrap();
+    let view = run::view::view(&report.state, base::Timestamp(0)).unwrap();
     let statuses: Vec<_> = view.steps.iter().map(|step| step.status).collect();
     let done = StepStatus::Completed;
     assert_eq!(statuses, [done, done, done, StepStatus::RequiresApproval]);
@@ -410,7 +410,7 @@ async fn undo_takes_back_everything_in_reverse_and_only_once() {
     assert_eq!(undone.receipts.len(), 3);
     assert_eq!((stage.world.text("log").as_deref(), stage.world.text("new")), (Some("0"), None));
     assert_eq!(run::undo(&stage.host, &stage.run).unwrap_err().code, Code::RunState);
-    assert_eq!(run::view::view(&stage.state()).unwrap().undone, 3);
+    assert_eq!(run::view::view(&stage.state(), base::Timestamp(0)).unwrap().undone, 3);
 }
 
 #[tokio::test]
