@@ -5,12 +5,25 @@ use std::path::PathBuf;
 use clap::Subcommand;
 
 use super::{Context, render};
+use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::ui::Output;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
     SignUnchecked(SignUncheckedArgs),
+    Compile(CompileArgs),
+}
+
+/// Compile the component on standard input, within bounds
+///
+/// What installing starts for itself, so that the one who asks for it can be killed.
+#[derive(Debug, clap::Args)]
+pub(super) struct CompileArgs {
+    /// Address space, in bytes
+    memory_bytes: u64,
+    /// Time on the processor, in seconds
+    cpu_seconds: u64,
 }
 
 /// Sign a pack whose parts contradict each other
@@ -30,7 +43,26 @@ pub(super) struct SignUncheckedArgs {
 }
 
 pub(super) fn exec(command: Command, context: &Context) -> Result<Output, Failure> {
-    let Command::SignUnchecked(args) = command;
+    let args = match command {
+        Command::SignUnchecked(args) => args,
+        Command::Compile(args) => return Ok(compile(&args, context)),
+    };
     let view = context.app.pack_sign_unchecked(&args.folder, args.says.as_deref(), args.key.as_deref())?;
     Ok(Output::done(render::sign(&view), &view))
+}
+
+/// Standard output is the native code's; what went wrong is said on standard error, and by the exit.
+fn compile(args: &CompileArgs, context: &Context) -> Output {
+    let done = Output::done("", &());
+    match app::compile_from_stdin(args.memory_bytes, args.cpu_seconds) {
+        Ok(()) => done,
+        Err(error) => {
+            context.ui.say(&error.to_string(), true);
+            done.exit(if matches!(error, app::CompileError::Invalid(_)) {
+                Exit::Refused
+            } else {
+                Exit::Failed
+            })
+        }
+    }
 }

@@ -4,6 +4,7 @@
 //! thing without the offence, which is accepted. `CAPSTAN_TEST_LONG` runs the large counts.
 
 mod authority_keys;
+mod compiling;
 mod disclosure;
 mod effects;
 mod guest;

@@ -2,14 +2,14 @@
 
 use std::sync::{Arc, OnceLock};
 
-use base::{Clock, NoProbe, PackId, Probe};
-use engine::{CacheSettings, Engine, EngineSettings};
+use base::{Clock, Code, Digest, NoProbe, PackId, Probe, Refusal};
+use engine::{CacheSettings, CompileError, Compiler, Engine, EngineSettings, LoadError, Program};
 use journal::Journal;
 use pack::{Store, VerifiedPack};
 
 use crate::kill::{KillAt, KillProbe};
 use crate::system::{self, SystemClock};
-use crate::{Error, Home, trust};
+use crate::{Error, Home, config, trust};
 
 /// The file with the secret that vouches for compiled code.
 const CACHE_SECRET: &str = "cache/secret";
@@ -89,11 +89,33 @@ impl App {
         } else {
             None
         };
-        let engine = Engine::new(EngineSettings { cache }).map_err(|error| Error::Io {
+        // This very program, also if its file was replaced meanwhile.
+        let compiler = Some(Compiler {
+            program: "/proc/self/exe".into(),
+            arguments: ["internal", "compile"].map(Into::into).to_vec(),
+            limits: config::load(&self.home)?.compile,
+        });
+        let engine = Engine::new(EngineSettings { cache, compiler }).map_err(|error| Error::Io {
             action: "start the engine".to_owned(),
             source: std::io::Error::other(error),
         })?;
         Ok(self.engine.get_or_init(|| engine))
+    }
+
+    /// A pack's component, compiled and ready to be called.
+    pub(crate) fn program(&self, pack: &VerifiedPack) -> Result<Program, Error> {
+        let component = pack.component();
+        self.engine()?.load(component, &Digest::of(component)).map_err(|error| {
+            let code = match &error {
+                LoadError::Compile(CompileError::Limit(_)) => Code::CompileLimit,
+                LoadError::Compile(CompileError::Process(_)) => Code::FileIo,
+                _ => Code::ComponentInvalid,
+            };
+            let refusal = Refusal::new(code, format!("`{}`: {error}", pack.manifest().id));
+            let hint = (code == Code::CompileLimit)
+                .then(|| format!("raise `[compile]` in `{}`", self.home.file(config::FILE).display()));
+            Error::Refused(hint.into_iter().fold(refusal, Refusal::hint))
+        })
     }
 
     /// The secret is made on first use; a damaged one is replaced, which only empties the cache.

@@ -82,8 +82,7 @@ impl App {
             return Ok(());
         }
         let id = &pack.manifest().id;
-        let program = self.engine()?.load(pack.component(), &Digest::of(pack.component()));
-        let program = match program {
+        let program = match self.program(pack) {
             Ok(program) => program,
             Err(error) => {
                 findings.add(

@@ -46,7 +46,7 @@ impl Home {
     /// Whether `capstan init` has been here.
     #[must_use]
     pub fn is_initialised(&self) -> bool {
-        self.file("config.toml").is_file()
+        self.file(crate::config::FILE).is_file()
     }
 
     /// A path in the home.

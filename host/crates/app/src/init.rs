@@ -5,11 +5,7 @@ use pack::{Role, TrustedKey};
 use crate::app::App;
 use crate::keys::{self, APPROVER, KeyRole};
 use crate::view::{InitView, KeyView};
-use crate::{Error, trust};
-
-/// The text of a new `config.toml`.
-const CONFIG: &str =
-    "# Capstan's settings. Trust is in trust.toml, grants are in grants.toml.\nmode = \"solo\"\n";
+use crate::{Error, config, trust};
 
 impl App {
     /// Makes what is missing of the home folder; changes nothing that is there.
@@ -36,7 +32,7 @@ impl App {
             }
             if created {
                 // Last, because it is what says that the home is complete.
-                self.home.write("config.toml", CONFIG.as_bytes())?;
+                self.home.write(config::FILE, config::NEW.as_bytes())?;
             }
         }
         Ok(InitView {

@@ -9,6 +9,7 @@ mod approvals;
 mod artifacts;
 mod build;
 mod catalog;
+mod config;
 mod diff;
 mod error;
 mod grants;
@@ -31,6 +32,7 @@ mod view;
 
 pub use app::{App, Settings};
 pub use base::{Change, ChangeSet, Code, CodeClass};
+pub use engine::{CompileError, compile_from_stdin};
 pub use error::Error;
 pub use home::Home;
 pub use journal::{HowApplied, Receipt};

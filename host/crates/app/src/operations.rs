@@ -136,10 +136,7 @@ impl App {
         let signature = signature(pack, local)?;
         let arguments = arguments(&options.arguments, signature, local)?;
         let (interface, function) = local.split_once('.').unwrap_or((local, ""));
-        let program = self
-            .engine()?
-            .load(pack.component(), &Digest::of(pack.component()))
-            .map_err(|error| Error::refused(Code::ComponentInvalid, error.to_string()))?;
+        let program = self.program(pack)?;
         let roots = Arc::new(open_roots(&options.workspace, &options.roots)?);
         let invocation = Invocation {
             interface: interface.to_owned(),

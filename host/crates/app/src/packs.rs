@@ -169,9 +169,7 @@ impl App {
             .collect::<Result<Vec<Grant>, Error>>()?;
         // Compiled now, so that the first call finds it in the cache, and a component that does
         // not compile is refused before anything is written.
-        self.engine()?
-            .load(pack.component(), &Digest::of(pack.component()))
-            .map_err(|error| Error::refused(Code::ComponentInvalid, error.to_string()))?;
+        drop(self.program(&pack)?);
         let store = self.store()?;
         let lock = self.home.lock()?;
         let (trust, trusted_now) = self.trust_with(introduced.as_ref())?;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use base::{Code, Digest, Refusal, RootName, RunId};
+use base::{Code, Refusal, RootName, RunId};
 use engine::GuestThreads;
 use engine::files::Roots;
 use journal::{FindError, Payload, RunCreated};
@@ -44,11 +44,7 @@ impl App {
         };
         let mut programs = BTreeMap::new();
         for (pack_id, pack) in &packs.packs {
-            let program = self
-                .engine()?
-                .load(pack.component(), &Digest::of(pack.component()))
-                .map_err(|error| Error::refused(Code::ComponentInvalid, error.to_string()))?;
-            programs.insert(pack_id.clone(), program);
+            programs.insert(pack_id.clone(), self.program(pack)?);
         }
         let calls = Calls {
             packs,

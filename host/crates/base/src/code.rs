@@ -66,6 +66,7 @@ codes! {
     ManifestDuplicateKey = "E-MANIFEST-DUPLICATE-KEY", Malformed, "`pack.toml` has the same key twice";
     ManifestMismatch = "E-MANIFEST-MISMATCH", Refused, "the signed statement and `pack.toml` disagree";
     ComponentInvalid = "E-COMPONENT-INVALID", Malformed, "`component.wasm` is not a valid component, or uses a feature that is off";
+    CompileLimit = "E-COMPILE-LIMIT", Refused, "compiling the component takes more memory or time than it may";
     ImportUndeclared = "E-IMPORT-UNDECLARED", Refused, "the component imports an interface that its manifest does not request";
     ImportUnknown = "E-IMPORT-UNKNOWN", Refused, "the component imports something this host does not have";
     ImportAboveEffect = "E-IMPORT-ABOVE-EFFECT", Refused, "a requested capability is permitted by no operation's effect";
@@ -76,6 +77,7 @@ codes! {
     Rollback = "E-ROLLBACK", Refused, "a newer statement of this pack was installed before";
     Equivocation = "E-EQUIVOCATION", Refused, "two different statements carry the same sequence number";
     AbiUnsupported = "E-ABI-UNSUPPORTED", Refused, "the pack needs another version of the host's interfaces";
+    ConfigMalformed = "E-CONFIG-MALFORMED", Malformed, "`config.toml` is not what it should be";
     KeyMalformed = "E-KEY-MALFORMED", Malformed, "the text is not an Ed25519 key or fingerprint as Capstan writes them";
     TrustMalformed = "E-TRUST-MALFORMED", Malformed, "`trust.toml` does not parse, or an entry in it is not well-formed";
     TrustConflict = "E-TRUST-CONFLICT", Refused, "the publisher has a trusted key already, or the key has another role";

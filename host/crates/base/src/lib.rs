@@ -30,6 +30,8 @@ pub use id::{Attempt, ParseIdError, RootName, RunId, StepId, StepPath};
 pub use limits::{Limits, LimitsRequest};
 pub use name::{Label, OperationName, PackId, ParseNameError};
 pub use probe::{NoProbe, Probe};
-pub use quantity::{ParseQuantityError, parse_bytes, parse_count, parse_duration_ms};
+pub use quantity::{
+    ParseQuantityError, parse_bytes, parse_count, parse_duration_ms, show_bytes, show_count, show_duration_ms,
+};
 pub use refusal::Refusal;
 pub use usage::Usage;

@@ -45,19 +45,19 @@ pub fn parse_duration_ms(text: &str) -> Result<u64, ParseQuantityError> {
 
 /// A count as [`parse_count`] reads it, in the largest unit that divides it.
 #[must_use]
-pub(crate) fn show_count(count: u64) -> String {
+pub fn show_count(count: u64) -> String {
     show(count, COUNTS)
 }
 
 /// A size in bytes as [`parse_bytes`] reads it, likewise.
 #[must_use]
-pub(crate) fn show_bytes(bytes: u64) -> String {
+pub fn show_bytes(bytes: u64) -> String {
     show(bytes, SIZES)
 }
 
 /// Milliseconds as [`parse_duration_ms`] reads them, likewise.
 #[must_use]
-pub(crate) fn show_duration_ms(ms: u64) -> String {
+pub fn show_duration_ms(ms: u64) -> String {
     show(ms, DURATIONS)
 }
 

@@ -57,29 +57,19 @@ impl Cache {
         }
     }
 
-    /// The compiled form of `component`, whose digest is `digest`.
-    pub(crate) fn component(
-        &self,
-        engine: &wasmtime::Engine,
-        component: &[u8],
-        digest: &Digest,
-    ) -> wasmtime::Result<Component> {
-        let key = FramedHasher::new("capstan/compiled/v1")
+    /// What the entry of the component with this digest is called.
+    fn key(&self, digest: &Digest) -> Digest {
+        FramedHasher::new("capstan/compiled/v1")
             .digest(digest)
             .number(self.compatibility)
             .number(SCHEMA)
-            .finish();
-        if let Some(found) = self.read(engine, &key) {
-            return Ok(found);
-        }
-        let compiled = Component::from_binary(engine, component)?;
-        // A cache that cannot be written to costs the next process time, nothing else.
-        let _not_stored = compiled.serialize().map(|code| self.write(&key, &code));
-        Ok(compiled)
+            .finish()
     }
 
-    /// The entry, if there is one, it is ours, and this engine takes it. Else it is deleted.
-    fn read(&self, engine: &wasmtime::Engine, key: &Digest) -> Option<Component> {
+    /// The compiled component, if there is an entry, it is ours, and this engine takes it. Else the
+    /// entry is deleted.
+    pub(crate) fn read(&self, engine: &wasmtime::Engine, digest: &Digest) -> Option<Component> {
+        let key = &self.key(digest);
         let name = key.hex();
         let file = open_file(&self.folder, &name).ok()?;
         let component = read_all(file, ENTRY_BYTES_MAX, &|| Ok(())).ok().and_then(|entry| {
@@ -97,8 +87,10 @@ impl Cache {
         self.mac.clone().chain_update(key.as_bytes()).chain_update(code)
     }
 
-    /// Writes the entry under a name of this process and renames it, so that readers see whole ones.
-    fn write(&self, key: &Digest, code: &[u8]) -> std::io::Result<()> {
+    /// Writes the entry of the component with this digest, under a name of this process, and renames
+    /// it, so that readers see whole ones.
+    pub(crate) fn write(&self, digest: &Digest, code: &[u8]) -> std::io::Result<()> {
+        let key = &self.key(digest);
         let (name, part) = (key.hex(), format!("{}.{}", key.hex(), std::process::id()));
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC | OFlags::CLOEXEC | OFlags::NOFOLLOW;
         let mut file =
@@ -114,13 +106,14 @@ impl Cache {
     }
 }
 
-/// Loads compiled code.
-fn deserialize(engine: &wasmtime::Engine, code: &[u8]) -> Option<Component> {
-    // SAFETY: `Component::deserialize` asks that `code` be what `Component::serialize` returned in a
-    // compatible engine, unmodified. `code` is a slice of a buffer that only this process holds, and
-    // the caller verified an HMAC-SHA-256 over exactly these bytes under a secret that only this
-    // user's installation knows; only `Cache::write` makes such MACs, and only over the output of
-    // `serialize`. The MAC also covers the entry's key, so an entry cannot be passed off as another
+/// Loads compiled code: an entry that verified, or what the compiler has just made.
+pub(crate) fn deserialize(engine: &wasmtime::Engine, code: &[u8]) -> Option<Component> {
+    // SAFETY: `Component::deserialize` asks that `code` be what `Engine::precompile_component` or
+    // `Component::serialize` returned in a compatible engine, unmodified. `code` is a slice of a
+    // buffer that only this process holds. Either this program's own compiler has just made it, here
+    // or in the child that it started and to which nobody else holds the pipe; or the caller verified
+    // an HMAC-SHA-256 over exactly these bytes under a secret that only this user's installation
+    // knows, and only `Cache::write` makes such MACs, over the compiler's output alone. The MAC also covers the entry's key, so an entry cannot be passed off as another
     // component's, nor one of another wasmtime version or configuration as this one's; wasmtime checks
     // the latter itself as well. The bytes are copied, not mapped, so later changes of the file do
     // not reach them.

@@ -11,11 +11,12 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use base::{Digest, Limits};
+use wasmtime::component::Component;
 use wasmtime::{Config, WasmBacktraceDetails, WasmFeatures};
 
 use crate::cache::{Cache, CacheError};
 use crate::program::Loaded;
-use crate::{LoadError, Program};
+use crate::{CompileError, Compiler, LoadError, Program};
 
 /// How often stores look at their deadline and at their cancel token.
 const TICK: Duration = Duration::from_millis(2);
@@ -25,6 +26,8 @@ const TICK: Duration = Duration::from_millis(2);
 pub struct EngineSettings {
     /// Where compiled code is kept between processes; none compiles each time.
     pub cache: Option<CacheSettings>,
+    /// The process that compiles; none compiles in this one, without bounds.
+    pub compiler: Option<Compiler>,
 }
 
 /// Where compiled code is kept.
@@ -56,6 +59,7 @@ pub struct Engine(Arc<Shared>);
 struct Shared {
     wasmtime: wasmtime::Engine,
     cache: Option<Cache>,
+    compiler: Option<Compiler>,
     programs: Mutex<BTreeMap<Digest, Weak<Loaded>>>,
 }
 
@@ -65,11 +69,11 @@ impl Engine {
     /// # Errors
     /// If wasmtime, the cache folder or the clock's thread fails.
     pub fn new(settings: EngineSettings) -> Result<Self, EngineError> {
-        let wasmtime =
-            wasmtime::Engine::new(&config()).map_err(|error| EngineError::Wasmtime(format!("{error:#}")))?;
+        let wasmtime = bare()?;
         let cache = settings.cache.map(|settings| Cache::open(settings, &wasmtime)).transpose()?;
         start_clock(&wasmtime)?;
-        Ok(Self(Arc::new(Shared { wasmtime, cache, programs: Mutex::default() })))
+        let compiler = settings.compiler;
+        Ok(Self(Arc::new(Shared { wasmtime, cache, compiler, programs: Mutex::default() })))
     }
 
     /// Compiles a component, or takes it from memory or from the cache. No guest code runs.
@@ -84,21 +88,40 @@ impl Engine {
         if let Some(loaded) = self.programs().get(digest).and_then(Weak::upgrade) {
             return Ok(Program(loaded));
         }
-        let compiled = match &self.0.cache {
-            Some(cache) => cache.component(&self.0.wasmtime, component, digest),
-            None => wasmtime::component::Component::from_binary(&self.0.wasmtime, component),
-        };
-        let compiled = compiled.map_err(|error| LoadError::Compile(format!("{error:#}")))?;
-        let loaded = Arc::new(Loaded::new(compiled)?);
+        let loaded = Arc::new(Loaded::new(self.compiled(component, digest)?)?);
         let mut programs = self.programs();
         programs.retain(|_, program| program.strong_count() > 0);
         programs.insert(*digest, Arc::downgrade(&loaded));
         Ok(Program(loaded))
     }
 
+    /// The compiled component: from the cache, else compiled and put there.
+    fn compiled(&self, component: &[u8], digest: &Digest) -> Result<Component, CompileError> {
+        let Shared { wasmtime, cache, compiler, .. } = &*self.0;
+        if let Some(found) = cache.as_ref().and_then(|cache| cache.read(wasmtime, digest)) {
+            return Ok(found);
+        }
+        let invalid = |error: wasmtime::Error| CompileError::Invalid(format!("{error:#}"));
+        let code = match compiler {
+            Some(compiler) => compiler.compile(component)?,
+            None => wasmtime.precompile_component(component).map_err(invalid)?,
+        };
+        if let Some(cache) = cache {
+            // A cache that cannot be written to costs the next process time, nothing else.
+            let _not_stored = cache.write(digest, &code);
+        }
+        let unfit = || CompileError::Process("its code is not for this processor and program".to_owned());
+        crate::cache::deserialize(wasmtime, &code).ok_or_else(unfit)
+    }
+
     fn programs(&self) -> std::sync::MutexGuard<'_, BTreeMap<Digest, Weak<Loaded>>> {
         self.0.programs.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// wasmtime's engine, configured; nothing runs yet.
+pub(crate) fn bare() -> Result<wasmtime::Engine, EngineError> {
+    wasmtime::Engine::new(&config()).map_err(|error| EngineError::Wasmtime(format!("{error:#}")))
 }
 
 /// What guests may be made of, and how they run. Each feature that is off is one that packs do not

@@ -18,6 +18,7 @@ mod bindings;
 mod budget;
 mod cache;
 mod capability;
+mod compile;
 mod convert;
 mod engine;
 pub mod files;
@@ -30,6 +31,7 @@ mod threads;
 mod trap;
 mod wasi;
 
+pub use compile::{CompileError, CompileLimits, Compiler, compile_from_stdin};
 pub use engine::{CacheSettings, Engine, EngineError, EngineSettings};
 pub use invocation::{
     ArtifactError, Artifacts, CancelToken, HostContext, Invocation, LogLine, LogSource, Outcome, Report,

@@ -14,7 +14,7 @@ use crate::convert::{ConvertError, lift, lower};
 use crate::guest::Guest;
 use crate::link::{LiveSet, capability_of, is_wasi, link, unversioned};
 use crate::trap::{Stop, Trap, classify};
-use crate::{Invocation, Outcome, Report};
+use crate::{CompileError, Invocation, Outcome, Report};
 
 /// A component could not be loaded.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -25,9 +25,9 @@ pub enum LoadError {
         /// What the caller meant.
         expected: Digest,
     },
-    /// It is no component, or one that uses a feature that is off.
-    #[error("the component does not compile: {0}")]
-    Compile(String),
+    /// It was not compiled.
+    #[error(transparent)]
+    Compile(#[from] CompileError),
     /// It imports what this host does not have.
     #[error("the component cannot be linked: {0}")]
     Link(String),

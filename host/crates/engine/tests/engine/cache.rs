@@ -18,7 +18,7 @@ const COMPONENT: &str = r#"(component
 /// Loads the component in a new engine, as a new process would, and calls it.
 fn load(folder: &Path, secret: u8) {
     let cache = Some(CacheSettings { folder: folder.to_owned(), secret: [secret; 32] });
-    let engine = Engine::new(EngineSettings { cache }).unwrap();
+    let engine = Engine::new(EngineSettings { cache, compiler: None }).unwrap();
     let bytes = wat::parse_str(COMPONENT).unwrap();
     let program = engine.load(&bytes, &Digest::of(&bytes)).unwrap();
     let report = program.invoke(crate::fixture::call("run", vec![], Some(values::Type::U32)));
@@ -77,7 +77,8 @@ fn a_whole_entry_is_used_and_a_damaged_or_foreign_one_is_rebuilt() {
 fn a_folder_that_others_may_enter_is_refused() {
     let home = TempDir::new().unwrap();
     let open = |folder: PathBuf| {
-        Engine::new(EngineSettings { cache: Some(CacheSettings { folder, secret: [0; 32] }) })
+        let cache = Some(CacheSettings { folder, secret: [0; 32] });
+        Engine::new(EngineSettings { cache, compiler: None })
     };
     for mode in [0o755, 0o770, 0o701] {
         let folder = home.path().join(format!("{mode:o}"));
