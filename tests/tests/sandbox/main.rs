@@ -12,6 +12,7 @@ mod hostile_paths;
 mod lies;
 mod limits;
 mod odd_names;
+mod own_home;
 mod races;
 mod spinning_start;
 mod tampering;

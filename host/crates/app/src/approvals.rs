@@ -163,7 +163,7 @@ impl App {
         };
         let signature = self.signature(approval)?;
         // The folder may be gone; then the kept contents are compared with nothing on disk.
-        let roots = reopen(created).ok();
+        let roots = reopen(&self.home, created).ok();
         let blob = |digest: &Digest| self.journal().ok()?.artifact(digest).ok();
         let gate = step.is_some_and(|step| step.gate);
         let question = policy::Question { effect, plan_gate: gate, changes: changes.changes().len() };

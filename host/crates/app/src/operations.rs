@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use authority::{Authority, Grant};
 use base::{Code, Digest, OperationName, PackId, Refusal, RootName};
-use engine::files::Roots;
+use engine::files::{RootError, Roots};
 use engine::{ArtifactError, Artifacts, CancelToken, HostContext, Invocation, Outcome, Report};
 use pack::{PackFiles, Role, SigningKey, TrustStore, TrustedKey, VerifiedPack};
 use values::FunctionType;
@@ -17,7 +17,7 @@ use crate::host::denied_call;
 use crate::inspect;
 use crate::packs::parse_id;
 use crate::view::{CallError, CallView, OperationView, RunView};
-use crate::{Error, build, diff, grants, system};
+use crate::{Error, Home, build, diff, grants, system};
 
 /// What a call is given beside its operation.
 #[derive(Debug, Clone)]
@@ -137,7 +137,7 @@ impl App {
         let arguments = arguments(&options.arguments, signature, local)?;
         let (interface, function) = local.split_once('.').unwrap_or((local, ""));
         let program = self.program(pack)?;
-        let roots = Arc::new(open_roots(&options.workspace, &options.roots)?);
+        let roots = Arc::new(open_roots(&self.home, &options.workspace, &options.roots)?);
         let invocation = Invocation {
             interface: interface.to_owned(),
             function: function.to_owned(),
@@ -220,8 +220,15 @@ fn development_grants(pack: &VerifiedPack, texts: &[String]) -> Result<authority
 }
 
 /// Opens the workspace and the further roots that the user named.
-pub(crate) fn open_roots(workspace: &Path, roots: &[String]) -> Result<Roots, Error> {
-    Roots::open(name_roots(workspace, roots)?).map_err(|error| Error::usage(error.to_string(), &[]))
+pub(crate) fn open_roots(home: &Home, workspace: &Path, roots: &[String]) -> Result<Roots, Error> {
+    let opened = Roots::open(name_roots(workspace, roots)?).and_then(|roots| roots.without(home.path()));
+    opened.map_err(|error| match error {
+        RootError::Open { .. } => Error::usage(error.to_string(), &[]),
+        RootError::Reserved { .. } => Error::usage(
+            error.to_string(),
+            &["work in another folder, or move the home and name it with `--home`"],
+        ),
+    })
 }
 
 /// The folders behind root names.

@@ -91,7 +91,7 @@ impl App {
         let packs = self.catalog_for(text)?;
         let plan = checked(text, &packs)?;
         let inputs = plan.inputs_from_assignments(&options.inputs).map_err(|found| report(text, found))?;
-        let roots = Arc::new(operations::open_roots(&options.workspace, &options.roots)?);
+        let roots = Arc::new(operations::open_roots(&self.home, &options.workspace, &options.roots)?);
         let id = RunId::from_random(system::random::<12>()?);
         let new = NewRun {
             run: id.clone(),

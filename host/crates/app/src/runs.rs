@@ -14,7 +14,6 @@ use run::{NoObserver, State};
 use serde_json::Value as Json;
 use tokio::sync::watch;
 
-use crate::Error;
 use crate::app::App;
 use crate::approvals;
 use crate::catalog::InstalledPacks;
@@ -23,6 +22,7 @@ use crate::time::rfc3339;
 use crate::view::{
     Items, NextAction, PlanView, Problem, RunSummary, RunView, StepView, UndoView, UsageTotal,
 };
+use crate::{Error, Home};
 
 /// The most runs that `run list` gives.
 const LIST_MAX: usize = 1_000;
@@ -173,7 +173,7 @@ impl App {
             Error::Plan(report) => no_longer_checks(state.run(), &report),
             other => other,
         })?;
-        Ok(Drivable { plan, packs, roots: Arc::new(reopen(created)?) })
+        Ok(Drivable { plan, packs, roots: Arc::new(reopen(&self.home, created)?) })
     }
 
     /// Ends a run that nobody works on.
@@ -194,7 +194,7 @@ impl App {
     pub fn run_undo(&self, run: &str) -> Result<UndoView, Error> {
         let id = self.find_run(run)?;
         let state = run::load(self.journal()?, &id)?;
-        let roots = Arc::new(reopen(created(&state)?)?);
+        let roots = Arc::new(reopen(&self.home, created(&state)?)?);
         let host = self.host(Arc::new(NoCalls), &roots)?;
         let report = run::undo(&host, &id)?;
         Ok(UndoView { run_id: id, reverted: report.receipts })
@@ -317,10 +317,11 @@ pub(crate) fn created(state: &State) -> Result<&RunCreated, Error> {
 
 /// Opens the folders that the run was started with. That they are still the same ones is checked
 /// where the run is driven.
-pub(crate) fn reopen(created: &RunCreated) -> Result<Roots, Error> {
+pub(crate) fn reopen(home: &Home, created: &RunCreated) -> Result<Roots, Error> {
     let folders = created.roots.iter().map(|root| (root.name.clone(), PathBuf::from(&root.path)));
     let folders: Vec<(RootName, PathBuf)> = folders.collect();
-    Roots::open(folders).map_err(|error| Error::refused(Code::RunStale, error.to_string()))
+    let opened = Roots::open(folders).and_then(|roots| roots.without(home.path()));
+    opened.map_err(|error| Error::refused(Code::RunStale, error.to_string()))
 }
 
 /// Whether everything that the run applied was taken back.

@@ -4,11 +4,9 @@ use std::collections::BTreeMap;
 
 use base::{Capability, Digest, Effect, FramedHasher, PackId, RootName};
 
+use crate::denied::place;
 use crate::grant::arguments;
 use crate::{Denied, DeniedReason, Grants, PathScope, Request};
-
-/// Longest `what` of a denial, in characters.
-const WHAT_CHARS_MAX: usize = 200;
 
 /// What one operation of one pack may reach. Something is permitted if the request, the grants
 /// and the effect each permit it.
@@ -204,7 +202,7 @@ impl Authority {
         };
         let grantable = matches!(reason, DeniedReason::NotGranted | DeniedReason::OutOfScope);
         let grant = grantable.then(|| self.narrowest(capability, root, path, &holds)).flatten();
-        let what = format!("{root}:{}", path.chars().take(WHAT_CHARS_MAX).collect::<String>());
+        let what = place(root, path);
         Err(Denied { capability, what, reason, grant: grant.map(|scope| format!("{capability}={scope}")) })
     }
 

@@ -1,6 +1,9 @@
 //! A refusal to reach something, and the grant that would allow it.
 
-use base::{Capability, PackId};
+use base::{Capability, PackId, RootName};
+
+/// Longest `what` of a denial, in characters.
+const WHAT_CHARS_MAX: usize = 200;
 
 /// Why something is out of reach.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -13,6 +16,8 @@ pub enum DeniedReason {
     NotGranted,
     /// The operator granted the capability, but not here.
     OutOfScope,
+    /// It is in the host's own folder. No grant helps.
+    Reserved,
 }
 
 /// A call may not reach `what`.
@@ -31,6 +36,12 @@ pub struct Denied {
 }
 
 impl Denied {
+    /// The refusal of a path in the host's own folder, which no scope can be asked about.
+    #[must_use]
+    pub fn reserved(capability: Capability, root: &RootName, path: &str) -> Self {
+        Self { capability, what: place(root, path), reason: DeniedReason::Reserved, grant: None }
+    }
+
     /// The command that would allow it, ready to be typed.
     #[must_use]
     pub fn hint(&self, pack: &PackId) -> Option<String> {
@@ -48,6 +59,11 @@ pub fn grant_command(pack: &PackId, grant: &str) -> String {
     format!("capstan grant add {pack} '{}'", grant.replace('\'', r"'\''"))
 }
 
+/// `root:path`, cut.
+pub(crate) fn place(root: &RootName, path: &str) -> String {
+    format!("{root}:{}", path.chars().take(WHAT_CHARS_MAX).collect::<String>())
+}
+
 fn of(what: &str) -> String {
     if what.is_empty() { String::new() } else { format!(" of `{what}`") }
 }
@@ -58,5 +74,6 @@ fn why(reason: DeniedReason) -> &'static str {
         DeniedReason::AboveEffect => "is above the operation's declared effect",
         DeniedReason::NotGranted => "is not granted",
         DeniedReason::OutOfScope => "is outside what is granted",
+        DeniedReason::Reserved => "is in the host's own folder, which no grant opens",
     }
 }

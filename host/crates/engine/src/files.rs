@@ -6,11 +6,13 @@
 //! so the lexical path that a scope was matched against is the real one. Only regular files are
 //! read or replaced; symbolic links, FIFOs, sockets and devices are refused, and never listed.
 //! A hard link to a file outside is a file inside like any other: it can be read, and a write
-//! replaces the name, so the other link keeps its content.
+//! replaces the name, so the other link keeps its content. The host's own folder is never reached,
+//! also where it lies below a root.
 
 mod apply;
 mod list;
 mod overlay;
+mod reserved;
 mod roots;
 
 pub use apply::{Applied, AppliedHow, ApplyError, FileProblem, LABELS, OnDisk, apply, content, state};

@@ -24,5 +24,7 @@ mod leak;
 mod limits;
 #[path = "engine/live.rs"]
 mod live;
+#[path = "engine/reserved.rs"]
+mod reserved;
 #[path = "engine/wasi.rs"]
 mod wasi;

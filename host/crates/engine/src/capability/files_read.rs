@@ -29,13 +29,28 @@ impl From<Stop> for Failure {
 }
 
 impl Guest {
-    /// Parses the root and checks the path against the rules and the capability's scope.
-    pub(super) fn admit(
+    /// Does `act` on a path that the capability reaches, and gives what bindgen wants.
+    pub(super) fn at_path<T>(
         &mut self,
         capability: Capability,
         root: &str,
         path: &str,
-    ) -> Result<RootName, Failure> {
+        act: impl FnOnce(&mut Self, &RootName) -> Result<T, Failure>,
+    ) -> wasmtime::Result<Result<T, Wit>> {
+        let done = self.admit(capability, root, path).and_then(|root| {
+            act(self, &root).map_err(|failure| match failure {
+                // To the guest and in the report it is a refusal like any other.
+                Failure::Tell(FileError::Reserved) => {
+                    Failure::Denied(Denied::reserved(capability, &root, path))
+                }
+                other => other,
+            })
+        });
+        self.answer(done)
+    }
+
+    /// Parses the root and checks the path against the rules and the capability's scope.
+    fn admit(&mut self, capability: Capability, root: &str, path: &str) -> Result<RootName, Failure> {
         let root: RootName = root.parse().map_err(|_| FileError::UnknownRoot)?;
         authority::check_path(path).map_err(|error| FileError::InvalidPath(error.to_string()))?;
         self.authority.permits_path(capability, &root, path).map_err(Failure::Denied)?;
@@ -43,7 +58,7 @@ impl Guest {
     }
 
     /// Turns an outcome into what bindgen wants, and records refusals.
-    pub(super) fn answer<T>(&mut self, result: Result<T, Failure>) -> wasmtime::Result<Result<T, Wit>> {
+    fn answer<T>(&mut self, result: Result<T, Failure>) -> wasmtime::Result<Result<T, Wit>> {
         match result {
             Ok(value) => Ok(Ok(value)),
             Err(Failure::Tell(FileError::Stopped(stop)) | Failure::Stop(stop)) => Err(stop.into()),
@@ -97,25 +112,23 @@ impl files_read::Host for Guest {
 
     fn stat(&mut self, root: String, path: String) -> wasmtime::Result<Result<Metadata, Wit>> {
         self.budget.enter(root.len() + path.len())?;
-        let found = self.admit(Capability::FilesRead, &root, &path).and_then(|root| {
-            let (kind, size) = self.overlay.stat(&root, &path)?;
+        self.at_path(Capability::FilesRead, &root, &path, |guest, root| {
+            let (kind, size) = guest.overlay.stat(root, &path)?;
             let kind = match kind {
                 FileKind::File => Kind::File,
                 FileKind::Directory => Kind::Directory,
             };
             Ok(Metadata { kind, size })
-        });
-        self.answer(found)
+        })
     }
 
     fn read(&mut self, root: String, path: String) -> wasmtime::Result<Result<Vec<u8>, Wit>> {
         self.budget.enter(root.len() + path.len())?;
-        let contents = self.admit(Capability::FilesRead, &root, &path).and_then(|root| {
-            let contents = self.overlay.read(&root, &path, &self.budget)?;
-            self.budget.charge(contents.len())?;
+        self.at_path(Capability::FilesRead, &root, &path, |guest, root| {
+            let contents = guest.overlay.read(root, &path, &guest.budget)?;
+            guest.budget.charge(contents.len())?;
             Ok(contents)
-        });
-        self.answer(contents)
+        })
     }
 }
 

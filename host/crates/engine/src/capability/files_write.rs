@@ -9,18 +9,16 @@ use crate::guest::Guest;
 impl files_write::Host for Guest {
     fn write(&mut self, root: String, path: String, contents: Vec<u8>) -> wasmtime::Result<Result<(), Wit>> {
         self.budget.enter(root.len() + path.len() + contents.len())?;
-        let staged = self
-            .admit(Capability::FilesWrite, &root, &path)
-            .and_then(|root| Ok(self.overlay.write(root, path, contents, &self.budget)?));
-        self.answer(staged)
+        self.at_path(Capability::FilesWrite, &root, &path, |guest, root| {
+            Ok(guest.overlay.write(root.clone(), path.clone(), contents, &guest.budget)?)
+        })
     }
 
     fn remove(&mut self, root: String, path: String) -> wasmtime::Result<Result<(), Wit>> {
         self.budget.enter(root.len() + path.len())?;
-        let staged = self
-            .admit(Capability::FilesWrite, &root, &path)
-            .and_then(|root| Ok(self.overlay.remove(root, path, &self.budget)?));
-        self.answer(staged)
+        self.at_path(Capability::FilesWrite, &root, &path, |guest, root| {
+            Ok(guest.overlay.remove(root.clone(), path.clone(), &guest.budget)?)
+        })
     }
 }
 

@@ -98,12 +98,14 @@ impl Walk<'_> {
     }
 
     fn on_disk(&self, dir: &str, remembered: usize) -> Result<Vec<String>, FileError> {
-        let handle = match self.root.open_dir(dir) {
+        let handle = match self.root.open_next_dir(dir) {
             Ok(handle) => handle,
             // It vanished or became something else since its parent was read.
             Err(FileError::NotFound | FileError::NotADirectory | FileError::Symlink) if !dir.is_empty() => {
                 return Ok(Vec::new());
             }
+            // Like all that is out of reach, it is not listed.
+            Err(FileError::Reserved) => return Ok(Vec::new()),
             Err(error) => return Err(error),
         };
         let mut names = Vec::new();

@@ -12,6 +12,7 @@ use cap_std::fs::Dir;
 use rustix::fs::{FileType, Mode, OFlags, ResolveFlags, Stat};
 use rustix::io::Errno;
 
+use super::reserved::Reserved;
 use crate::trap::Stop;
 
 /// What every look-up below a root obeys.
@@ -37,18 +38,35 @@ pub struct Root {
     path: PathBuf,
     device: u64,
     inode: u64,
+    reserved: Option<Reserved>,
 }
 
-/// A folder could not be opened as a root.
+/// A folder cannot be a root.
 #[derive(Debug, thiserror::Error)]
-#[error("the folder `{}` of root `{name}` cannot be opened: {source}", .path.display())]
-pub struct RootError {
-    /// The root.
-    pub name: RootName,
-    /// Its folder.
-    pub path: PathBuf,
-    /// The operating system's reason.
-    pub source: std::io::Error,
+pub enum RootError {
+    /// It could not be opened.
+    #[error("the folder `{}` of root `{name}` cannot be opened: {source}", .path.display())]
+    Open {
+        /// The root.
+        name: RootName,
+        /// Its folder.
+        path: PathBuf,
+        /// The operating system's reason.
+        source: std::io::Error,
+    },
+    /// It is the reserved folder, or lies in it.
+    #[error(
+        "the folder `{}` of root `{name}` is in the home folder `{}`, which is never a root",
+        .path.display(), .reserved.display()
+    )]
+    Reserved {
+        /// The root.
+        name: RootName,
+        /// Its folder.
+        path: PathBuf,
+        /// The folder that no root may be in.
+        reserved: PathBuf,
+    },
 }
 
 impl Roots {
@@ -59,9 +77,26 @@ impl Roots {
     pub fn open(folders: impl IntoIterator<Item = (RootName, PathBuf)>) -> Result<Self, RootError> {
         let open = |(name, path): (RootName, PathBuf)| match Root::open(&path) {
             Ok(root) => Ok((name, root)),
-            Err(source) => Err(RootError { name, path, source }),
+            Err(source) => Err(RootError::Open { name, path, source }),
         };
         Ok(Self(folders.into_iter().map(open).collect::<Result<_, _>>()?))
+    }
+
+    /// The same roots, with `folder` out of reach: nothing that is it or lies in it is read,
+    /// listed, staged or applied, whatever is granted.
+    ///
+    /// # Errors
+    /// If a root is the folder or lies in it, or either can no longer be found.
+    pub fn without(mut self, folder: &Path) -> Result<Self, RootError> {
+        for (name, root) in &mut self.0 {
+            let (name, path) = (name.clone(), root.path.clone());
+            root.reserved = match Reserved::seen_from(&root.path, folder) {
+                Ok(Some(reserved)) => Some(reserved),
+                Ok(None) => return Err(RootError::Reserved { name, path, reserved: folder.to_owned() }),
+                Err(source) => return Err(RootError::Open { name, path, source }),
+            };
+        }
+        Ok(self)
     }
 
     /// The root called `name`.
@@ -101,6 +136,8 @@ pub(crate) enum FileError {
     UnknownRoot,
     #[error("the path has a symbolic link, and those are not followed")]
     Symlink,
+    #[error("the path is in the host's own folder")]
+    Reserved,
     #[error("the call touches too many files")]
     TooMany,
     #[error("{0}")]
@@ -135,7 +172,8 @@ impl Root {
     fn open(path: &Path) -> std::io::Result<Self> {
         let dir = Dir::open_ambient_dir(path, ambient_authority())?;
         let stat = rustix::fs::fstat(&dir)?;
-        Ok(Self { dir, path: std::path::absolute(path)?, device: stat.st_dev, inode: stat.st_ino })
+        let path = std::path::absolute(path)?;
+        Ok(Self { dir, path, device: stat.st_dev, inode: stat.st_ino, reserved: None })
     }
 
     /// The absolute path it was opened at; the folder may have moved since.
@@ -158,18 +196,56 @@ impl Root {
 
     /// Opens the regular file at `path` for reading.
     pub(crate) fn open_file(&self, path: &str) -> Result<(File, Stat), FileError> {
+        self.check_parents(path)?;
         open_file(&self.dir, path)
     }
 
     /// Opens the folder at `path`; empty for the root itself.
     pub(crate) fn open_dir(&self, path: &str) -> Result<OwnedFd, FileError> {
+        self.check_parents(path)?;
+        self.open_next_dir(path)
+    }
+
+    /// The same for a walk that has opened the folder's parent before it, so that the way down to
+    /// there is not checked again for each folder.
+    pub(crate) fn open_next_dir(&self, path: &str) -> Result<OwnedFd, FileError> {
         let path = if path.is_empty() { "." } else { path };
-        open_beneath(&self.dir, path, READ | OFlags::DIRECTORY)
+        let dir = open_beneath(&self.dir, path, READ | OFlags::DIRECTORY)?;
+        self.check_itself(path, &rustix::fs::fstat(&dir)?)?;
+        Ok(dir)
+    }
+
+    /// Refuses a path that is the reserved folder's.
+    fn check_itself(&self, path: &str, stat: &Stat) -> Result<(), FileError> {
+        let is_reserved = |reserved: &Reserved| reserved.holds(path) || reserved.is(stat);
+        if self.reserved.as_ref().is_some_and(is_reserved) { Err(FileError::Reserved) } else { Ok(()) }
+    }
+
+    /// Refuses a path that leads through the reserved folder, by looking at each folder on the way:
+    /// a look-up of one name each, which is little beside reading a file. That is a check and not
+    /// the look-up itself, but only who may move the reserved folder could come between the two.
+    fn check_parents(&self, path: &str) -> Result<(), FileError> {
+        let Some(reserved) = &self.reserved else { return Ok(()) };
+        if reserved.holds(path) {
+            return Err(FileError::Reserved);
+        }
+        let mut above: Option<OwnedFd> = None;
+        for name in split_parent(path).0.split('/').filter(|name| !name.is_empty()) {
+            let from = above.as_ref().map_or(self.dir.as_fd(), AsFd::as_fd);
+            let dir = open_beneath(from, name, LOOK | OFlags::DIRECTORY)?;
+            if reserved.is(&rustix::fs::fstat(&dir)?) {
+                return Err(FileError::Reserved);
+            }
+            above = Some(dir);
+        }
+        Ok(())
     }
 
     /// What is at `path`, and its size (0 for a folder).
     pub(crate) fn stat(&self, path: &str) -> Result<(Kind, u64), FileError> {
+        self.check_parents(path)?;
         let stat = rustix::fs::fstat(open_beneath(&self.dir, path, LOOK)?)?;
+        self.check_itself(path, &stat)?;
         match FileType::from_raw_mode(stat.st_mode) {
             FileType::RegularFile => Ok((Kind::File, size_of(&stat))),
             FileType::Directory => Ok((Kind::Directory, 0)),
