@@ -4,6 +4,7 @@
 
 use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
 
+use app::is_deceptive;
 use serde_json::Value;
 
 use crate::exit::Exit;
@@ -176,15 +177,6 @@ pub(crate) fn one_line(text: &str) -> String {
     visible(text).replace('\n', "\\n").replace('\t', "\\t")
 }
 
-fn is_deceptive(c: char) -> bool {
-    c.is_control()
-        || matches!(u32::from(c),
-            0xAD | 0x61C | 0x115F | 0x1160 | 0x17B4 | 0x17B5 | 0x180B..=0x180F
-            | 0x200B..=0x200F | 0x2028..=0x202E | 0x2060..=0x206F | 0x3164 | 0xFE00..=0xFE0F
-            | 0xFEFF | 0xFFA0 | 0xFFF0..=0xFFFB | 0xE000..=0xF8FF | 0x1D173..=0x1D17A
-            | 0xE0000..=0xE0FFF | 0xF0000..=0x10FFFF)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -195,6 +187,7 @@ mod tests {
         assert_eq!(visible("x\u{202e}y"), "x\\u{202e}y");
         assert_eq!(visible("r\rb\u{8}"), "r\\u{d}b\\u{8}");
         assert_eq!(visible("Grüße 漢字\n\tok"), "Grüße 漢字\n\tok");
+        assert_eq!(visible("a\u{34f}\u{2800}\u{1bca0}\u{13430}"), "a\\u{34f}\\u{2800}\\u{1bca0}\\u{13430}");
         assert_eq!(one_line("a\nb"), "a\\nb");
     }
 }

@@ -1,64 +1,158 @@
 //! Change sets as unified diffs: what an approver reads.
+//!
+//! Every line of the result is this module's or has one of ` `, `+`, `-` in front: neither a name
+//! nor a content can make a line of its own. What a terminal would obey is left to whoever prints.
 
 use base::{Change, ChangeKind, ChangeSet, Digest};
 use engine::files::{Roots, content};
 use similar::TextDiff;
+use similar::udiff::UnifiedHunkHeader;
+
+use crate::deceptive::is_deceptive;
 
 /// Longest file that is shown line by line, in bytes. A longer one is shown by its digests.
 const TEXT_BYTES_MAX: usize = 1 << 20;
+/// Unchanged lines around a change.
+const CONTEXT_LINES: usize = 3;
 
-/// The changes as a unified diff against what is on disk. `blob` gives the new contents.
+/// The changes of a run as a unified diff against what is on disk. `kept` gives the contents that
+/// the journal has.
 pub(crate) fn unified(
     set: &ChangeSet,
     roots: Option<&Roots>,
-    blob: impl Fn(&Digest) -> Option<Vec<u8>>,
+    kept: impl Fn(&Digest) -> Option<Vec<u8>>,
 ) -> String {
-    set.changes()
-        .iter()
-        .map(|change| one(change, before(change, roots, &blob), after(change, &blob)))
-        .collect()
-}
-
-/// The content before: what is on disk if it is still that, else the kept pre-image.
-fn before(
-    change: &Change,
-    roots: Option<&Roots>,
-    blob: &impl Fn(&Digest) -> Option<Vec<u8>>,
-) -> Option<Vec<u8>> {
-    let pre = change.pre?;
-    let on_disk = roots.and_then(|roots| content(roots, &change.root, &change.path).ok().flatten());
-    on_disk.filter(|bytes| Digest::of(bytes) == pre).or_else(|| blob(&pre))
-}
-
-fn after(change: &Change, blob: &impl Fn(&Digest) -> Option<Vec<u8>>) -> Option<Vec<u8>> {
-    blob(&change.post?)
-}
-
-fn one(change: &Change, before: Option<Vec<u8>>, after: Option<Vec<u8>>) -> String {
-    let name = |side: char, exists: bool| {
-        if exists { format!("{side}/{}/{}", change.root, change.path) } else { "/dev/null".to_owned() }
+    let one = |change: &Change| {
+        let [mut before, mut after] = sides(change, roots, &kept);
+        for side in [&mut before, &mut after] {
+            side.is_kept = side.digest.is_some_and(|digest| kept(&digest).is_some());
+        }
+        show(change, &before, &after)
     };
-    let old_name = name('a', change.kind != ChangeKind::Create);
-    let new_name = name('b', change.kind != ChangeKind::Delete);
-    let missing = (change.pre.is_some() && before.is_none()) || (change.post.is_some() && after.is_none());
-    let (before, after) = (before.unwrap_or_default(), after.unwrap_or_default());
-    match (text(&before), text(&after)) {
-        (Some(old), Some(new)) if !missing => TextDiff::from_lines(old, new)
-            .unified_diff()
-            .context_radius(3)
-            .header(&old_name, &new_name)
-            .to_string(),
-        _ => {
-            let side =
-                |digest: &Option<Digest>| digest.map_or_else(|| "nothing".to_owned(), |d| d.to_string());
-            format!("--- {old_name}\n+++ {new_name}\n{} becomes {}\n", side(&change.pre), side(&change.post))
+    set.changes().iter().map(one).collect()
+}
+
+/// The same for a call outside a run, which keeps nothing: `staged` gives the new contents.
+pub(crate) fn unified_of_call(
+    set: &ChangeSet,
+    roots: &Roots,
+    staged: impl Fn(&Digest) -> Option<Vec<u8>>,
+) -> String {
+    let one = |change: &Change| {
+        let [before, after] = sides(change, Some(roots), &staged);
+        show(change, &before, &after)
+    };
+    set.changes().iter().map(one).collect()
+}
+
+/// One side of a change.
+struct Side {
+    /// None if there is no file on this side.
+    digest: Option<Digest>,
+    /// None if there is no file, or its content is not at hand.
+    content: Option<Vec<u8>>,
+    /// Whether the digest can be asked for later.
+    is_kept: bool,
+}
+
+impl Side {
+    /// The text to compare; none if this side cannot be shown line by line.
+    fn text(&self) -> Option<&str> {
+        match (&self.digest, &self.content) {
+            (None, _) => Some(""),
+            (Some(_), Some(bytes)) if bytes.len() <= TEXT_BYTES_MAX => std::str::from_utf8(bytes).ok(),
+            (Some(_), _) => None,
         }
     }
+
+    fn is_long(&self) -> bool {
+        self.content.as_ref().is_some_and(|bytes| bytes.len() > TEXT_BYTES_MAX)
+    }
+
+    fn describe(&self, name: &str) -> String {
+        let Some(digest) = &self.digest else { return format!("{name}: nothing\n") };
+        let size = self.content.as_ref().map_or_else(
+            || "of a size that is not known any more".to_owned(),
+            |bytes| format!("{} bytes", bytes.len()),
+        );
+        let show = if self.is_kept { format!(", `capstan artifact show {digest}`") } else { String::new() };
+        format!("{name}: {size}, {digest}{show}\n")
+    }
 }
 
-fn text(bytes: &[u8]) -> Option<&str> {
-    if bytes.len() > TEXT_BYTES_MAX || bytes.contains(&0) {
-        return None;
-    }
-    std::str::from_utf8(bytes).ok()
+/// Before and after. Before is what is on disk if it is still that, else what `blob` has of it.
+fn sides(change: &Change, roots: Option<&Roots>, blob: &impl Fn(&Digest) -> Option<Vec<u8>>) -> [Side; 2] {
+    let on_disk = |pre: &Digest| {
+        let found = content(roots?, &change.root, &change.path).ok().flatten();
+        found.filter(|bytes| Digest::of(bytes) == *pre)
+    };
+    let before = change.pre.as_ref().and_then(|pre| on_disk(pre).or_else(|| blob(pre)));
+    let after = change.post.as_ref().and_then(blob);
+    [(change.pre, before), (change.post, after)].map(|(digest, content)| Side {
+        digest,
+        content,
+        is_kept: false,
+    })
 }
+
+fn show(change: &Change, before: &Side, after: &Side) -> String {
+    let name = |side: char, exists: bool| match exists {
+        true => quoted(&format!("{side}/{}/{}", change.root, change.path)),
+        false => "/dev/null".to_owned(),
+    };
+    let old = name('a', change.kind != ChangeKind::Create);
+    let new = name('b', change.kind != ChangeKind::Delete);
+    let body = match (before.text(), after.text()) {
+        (Some(old), Some(new)) => hunks(old, new),
+        _ => {
+            let why = if before.is_long() || after.is_long() { "too long to show" } else { "not text" };
+            format!("{why}\n{}{}", before.describe("before"), after.describe("after"))
+        }
+    };
+    format!("--- {old}\n+++ {new}\n{body}")
+}
+
+/// The changed lines with those around them. A line ends at `\n` and nowhere else: what a tool
+/// takes for two lines must not stand here with the mark of one.
+fn hunks(old: &str, new: &str) -> String {
+    let [old, new]: [Vec<&str>; 2] = [old, new].map(|text| text.split_inclusive('\n').collect());
+    let diff = TextDiff::configure().diff_slices(&old, &new);
+    let mut text = String::new();
+    for ops in diff.grouped_ops(CONTEXT_LINES).iter().filter(|ops| !ops.is_empty()) {
+        text += &format!("{}\n", UnifiedHunkHeader::new(ops));
+        for change in ops.iter().flat_map(|op| diff.iter_changes(op)) {
+            text += &format!("{}{}", change.tag(), change.value());
+            if !change.value().ends_with('\n') {
+                text += "\n\\ No newline at end of file\n";
+            }
+        }
+    }
+    text
+}
+
+/// A name as git writes it: as it is, or, where that could be read as something else, in double
+/// quotes with the escapes of C, bytes in octal.
+fn quoted(name: &str) -> String {
+    if !name.chars().any(|c| matches!(c, '"' | '\\') || is_deceptive(c)) {
+        return name.to_owned();
+    }
+    let mut text = String::from('"');
+    for c in name.chars() {
+        match c {
+            '"' | '\\' => text.extend(['\\', c]),
+            '\n' => text += "\\n",
+            '\r' => text += "\\r",
+            '\t' => text += "\\t",
+            c if is_deceptive(c) => {
+                let mut bytes = [0; 4];
+                text.extend(c.encode_utf8(&mut bytes).bytes().map(|byte| format!("\\{byte:03o}")));
+            }
+            c => text.push(c),
+        }
+    }
+    text.push('"');
+    text
+}
+
+#[cfg(test)]
+mod tests;

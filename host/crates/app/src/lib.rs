@@ -10,6 +10,7 @@ mod artifacts;
 mod build;
 mod catalog;
 mod config;
+mod deceptive;
 mod diff;
 mod error;
 mod grants;
@@ -32,6 +33,7 @@ mod view;
 
 pub use app::{App, Settings};
 pub use base::{Change, ChangeSet, Code, CodeClass};
+pub use deceptive::is_deceptive;
 pub use engine::{CompileError, compile_from_stdin};
 pub use error::Error;
 pub use home::Home;

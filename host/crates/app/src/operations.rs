@@ -271,7 +271,7 @@ fn view(id: &PackId, local: &str, report: &Report, roots: &Roots) -> CallView {
         error: call_error(&report.outcome, result, &denied, &missing_grants),
         denied: denied.iter().map(|denied| denied_call(id, denied)).collect(),
         missing_grants,
-        diff: diff::unified(&report.changes, Some(roots), |digest| report.blobs.get(digest).cloned()),
+        diff: diff::unified_of_call(&report.changes, roots, |digest| report.blobs.get(digest).cloned()),
         staged: report.changes.clone(),
         usage: report.usage,
         log: report.log.iter().map(|line| format!("{}: {}", line.source.as_str(), line.text)).collect(),
