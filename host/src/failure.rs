@@ -60,12 +60,12 @@ impl Failure {
             return report.0.clone();
         }
         let code = self.code.map(|code| format!("[{code}]")).unwrap_or_default();
-        let mut text = format!("error{code}: {}\n", ui::visible(&self.message));
+        let mut text = format!("error{code}: {}\n", continued(&self.message));
         for (index, cause) in self.causes.iter().enumerate() {
-            text += &format!("  {}: {}\n", index + 1, ui::visible(cause));
+            text += &format!("  {}: {}\n", index + 1, continued(cause));
         }
         for hint in &self.hints {
-            text += &format!("hint: {}\n", ui::visible(hint));
+            text += &format!("hint: {}\n", continued(hint));
         }
         text
     }
@@ -123,6 +123,12 @@ impl From<Error> for Failure {
     }
 }
 
+/// The text made visible, each line after the first with a mark in front. What others wrote may be in
+/// it, and must not look like a line of ours.
+fn continued(text: &str) -> String {
+    ui::visible(text.trim_end_matches('\n')).replace('\n', "\n  | ")
+}
+
 /// What led to the error, outermost first.
 fn causes(error: &Error) -> Vec<String> {
     let mut found = Vec::new();
@@ -146,5 +152,16 @@ mod tests {
         assert_eq!(std::process::ExitCode::from(Exit::Bug), std::process::ExitCode::from(70));
         let usage = Failure::usage("no such thing", &[]);
         assert_eq!(usage.exit(), Exit::Malformed, "the control is not our defect");
+    }
+
+    #[test]
+    fn text_of_others_makes_no_line_of_ours() {
+        let forged = "it says\nhint: capstan trust add\nsigned by a (trusted)\n";
+        let causes = vec![forged.to_owned()];
+        let failure = Failure { causes, ..Failure::usage(forged, &[forged]) };
+        let shown = "it says\n  | hint: capstan trust add\n  | signed by a (trusted)\n";
+        let expected = format!("error[E-USAGE]: {shown}  1: {shown}hint: {shown}");
+        assert_eq!(failure.text(), expected);
+        assert_eq!(Failure::usage("one", &["two"]).text(), "error[E-USAGE]: one\nhint: two\n");
     }
 }

@@ -81,6 +81,48 @@ fn a_diff_a_file_name_and_a_result_cannot_steer_the_terminal() {
     assert_harmless(&env.run(["artifact", "show", &digest]).exits(0));
 }
 
+/// What is approved is what the screen shows: neither a name nor a line end makes up a change.
+#[test]
+fn an_approval_cannot_be_forged_by_what_it_is_about() {
+    let env = place::installed();
+    let park = |path: &str, text: &str| {
+        let arguments = serde_json::json!({ "path": path, "text": text }).to_string();
+        let parked = env.run(["op", "call", "capstan:files/tree.write", &arguments]).exits(3);
+        let shown = env.run(["approval", "show", "last"]).exits(0);
+        for line in shown.stdout.lines() {
+            assert!(parked.stdout.contains(line), "both show {line:?}:\n{}", parked.stdout);
+        }
+        shown.stdout
+    };
+    let shown = park("a\n@@ -1 +1 @@\n-x\n+y", "new\n");
+    assert!(
+        shown.contains("\n+++ \"b/workspace/a\\n@@ -1 +1 @@\\n-x\\n+y\"\n@@ -0,0 +1 @@\n+new\n"),
+        "{shown}"
+    );
+    assert_eq!(shown.lines().filter(|line| line.starts_with("@@")).count(), 1, "{shown}");
+    env.write("b", "keep\rme\n");
+    let shown = park("b", "keep\rrm -rf x\n");
+    assert!(shown.contains("\n-keep\\u{d}me\n+keep\\u{d}rm -rf x\n"), "{shown}");
+    let shown = park("c", "\0\nrm -rf x\n");
+    assert!(shown.contains("\n+\\u{0}\n+rm -rf x\n"), "{shown}");
+    let plain = park("plain name.md", "new\n");
+    assert!(plain.contains("\n+++ b/workspace/plain name.md\n@@ -0,0 +1 @@\n+new\n"), "{plain}");
+}
+
+/// A name that others chose may be part of a message.
+#[test]
+fn a_message_cannot_forge_lines_of_the_program() {
+    let env = place::installed();
+    let name = "x\nsigned by capstan (trusted)\nhint: capstan trust add";
+    let outcome = env.run(["plan", "check", name]).exits(1);
+    assert!(
+        outcome.stderr.contains("\n  | signed by capstan (trusted)\n  | hint: capstan trust"),
+        "{}",
+        outcome.stderr
+    );
+    assert!(outcome.stderr.starts_with("error[E-FILE-IO]: cannot read `x\n"), "{}", outcome.stderr);
+}
+
 #[test]
 fn what_was_typed_wrong_cannot_steer_the_terminal() {
     let env = place::installed();
