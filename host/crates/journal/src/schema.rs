@@ -2,8 +2,8 @@
 
 #![expect(clippy::disallowed_methods, reason = "this module owns the database file and its folder")]
 
-use std::fs::{File, OpenOptions};
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -74,7 +74,9 @@ impl Paths {
 /// Opens the writer's connection; makes the folders and tables that are missing.
 pub(crate) fn open_writer(paths: &Paths) -> Result<Connection, OpenError> {
     for folder in [&paths.artifacts, &paths.locks] {
-        std::fs::create_dir_all(folder).map_err(|error| StorageError::io(folder, &error))?;
+        // What runs keep is for the owner's eyes also where the home is open to others.
+        let made = DirBuilder::new().recursive(true).mode(0o700).create(folder);
+        made.map_err(|error| StorageError::io(folder, &error))?;
     }
     let _setup = lock_setup(&paths.locks.join("journal"))?;
     // SQLite would make it readable by everybody; its side files copy the mode of this one.
@@ -109,6 +111,7 @@ fn lock_setup(path: &Path) -> Result<File, StorageError> {
     let file = OpenOptions::new()
         .append(true)
         .create(true)
+        .mode(0o600)
         .open(path)
         .map_err(|error| StorageError::io(path, &error))?;
     rustix::fs::flock(&file, rustix::fs::FlockOperation::LockExclusive)

@@ -315,13 +315,18 @@ fn a_home_that_cannot_be_written_is_a_clear_error() {
 }
 
 #[test]
-fn the_file_is_for_its_owner_only() {
+fn what_it_makes_is_for_its_owner_only() {
     use std::os::unix::fs::PermissionsExt;
     let home = tempfile::tempdir().unwrap();
     let journal = open(&home);
     journal.append(append(&run(1), 0, vec![created(), cancelled()])).unwrap();
-    for name in ["journal.sqlite", "journal.sqlite-wal"] {
+    let _lock = journal.lock(&run(1)).unwrap();
+    let run_lock = format!("locks/{}", run(1));
+    let files = ["journal.sqlite", "journal.sqlite-wal", "locks/journal", &run_lock];
+    let folders = ["artifacts", "locks"];
+    for (name, wanted) in files.map(|name| (name, 0o600)).into_iter().chain(folders.map(|name| (name, 0o700)))
+    {
         let mode = std::fs::metadata(home.path().join(name)).unwrap().permissions().mode();
-        assert_eq!(mode & 0o777, 0o600, "{name}");
+        assert_eq!(mode & 0o777, wanted, "{name}");
     }
 }
