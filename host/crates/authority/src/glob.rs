@@ -95,6 +95,36 @@ impl Glob {
         reached.contains(&true)
     }
 
+    /// Whether one path could match both. It says no only where none can: where it cannot tell, it
+    /// says yes.
+    pub(crate) fn may_meet(&self, other: &Self) -> bool {
+        // At index `j`: whether the segments before `i` here and the first `j` there can have
+        // matched the same names.
+        let mut reached = vec![false; other.segments.len() + 1];
+        set(&mut reached, 0, true);
+        skip_any(&other.segments, &mut reached);
+        for mine in &self.segments {
+            let mut next = vec![false; reached.len()];
+            if *mine == Segment::Any {
+                // It matches nothing, or what stands there, name by name.
+                next.clone_from(&reached);
+                for (index, theirs) in other.segments.iter().enumerate() {
+                    let on = is_set(&next, index) && mine.may_share_name(theirs);
+                    set(&mut next, index + 1, on);
+                }
+            } else {
+                for (index, theirs) in other.segments.iter().enumerate().filter(|(i, _)| is_set(&reached, *i))
+                {
+                    let stays = *theirs == Segment::Any;
+                    set(&mut next, index + usize::from(!stays), theirs.may_share_name(mine));
+                }
+            }
+            skip_any(&other.segments, &mut next);
+            reached = next;
+        }
+        reached.last() == Some(&true)
+    }
+
     /// After matching all of `path`: at index `i`, whether the first `i` segments of the pattern
     /// can have matched it.
     fn reached<'a>(&self, path: impl Iterator<Item = &'a str>) -> Vec<bool> {
@@ -102,7 +132,7 @@ impl Glob {
         if let Some(start) = reached.first_mut() {
             *start = true;
         }
-        self.skip_any(&mut reached);
+        skip_any(&self.segments, &mut reached);
         for name in path {
             let mut next = vec![false; reached.len()];
             for (index, segment) in self.segments.iter().enumerate().filter(|(i, _)| is_set(&reached, *i)) {
@@ -112,18 +142,56 @@ impl Glob {
                     Segment::One(tokens) => set(&mut next, index + 1, name_matches(tokens, name)),
                 }
             }
-            self.skip_any(&mut next);
+            skip_any(&self.segments, &mut next);
             reached = next;
         }
         reached
     }
+}
 
-    /// `**` also matches no segment at all.
-    fn skip_any(&self, reached: &mut [bool]) {
-        for (index, segment) in self.segments.iter().enumerate() {
-            let here = is_set(reached, index);
-            set(reached, index + 1, here && *segment == Segment::Any);
+impl Segment {
+    /// Whether one name could match both, `**` taken as a name that has no dot in front.
+    fn may_share_name(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Any, Self::Any) => true,
+            (Self::Any, Self::One(tokens)) | (Self::One(tokens), Self::Any) => !spells_dot(tokens),
+            (Self::One(one), Self::One(other)) => match (one.as_slice(), other.as_slice()) {
+                ([Token::Literal(name)], _) => name_matches(other, name),
+                (_, [Token::Literal(name)]) => name_matches(one, name),
+                _ => may_begin_alike(one, other) && may_end_alike(one, other),
+            },
         }
+    }
+}
+
+/// Whether every name that matches has a dot in front.
+fn spells_dot(tokens: &[Token]) -> bool {
+    matches!(tokens.first(), Some(Token::Literal(text)) if text.starts_with('.'))
+}
+
+fn may_begin_alike(one: &[Token], other: &[Token]) -> bool {
+    let is_wild = |token: &Token| matches!(token, Token::AnyChar | Token::AnyText);
+    match (one.first(), other.first()) {
+        (Some(Token::Literal(a)), Some(Token::Literal(b))) => a.starts_with(b) || b.starts_with(a),
+        // No wildcard starts before a leading dot.
+        (Some(first), Some(_)) if is_wild(first) => !spells_dot(other),
+        (Some(_), Some(first)) if is_wild(first) => !spells_dot(one),
+        _ => true,
+    }
+}
+
+fn may_end_alike(one: &[Token], other: &[Token]) -> bool {
+    match (one.last(), other.last()) {
+        (Some(Token::Literal(a)), Some(Token::Literal(b))) => a.ends_with(b) || b.ends_with(a),
+        _ => true,
+    }
+}
+
+/// `**` also matches no segment at all.
+fn skip_any(segments: &[Segment], reached: &mut [bool]) {
+    for (index, segment) in segments.iter().enumerate() {
+        let here = is_set(reached, index);
+        set(reached, index + 1, here && *segment == Segment::Any);
     }
 }
 

@@ -67,9 +67,9 @@ impl Grant {
         arguments(self.capability, &self.scopes)
     }
 
-    /// Checks that the pack asks for the capability, and that each scope can meet one asked for: the
-    /// same root, and in it if the scope is a single path. Other scopes may be wider than the
-    /// request: only what is in both is permitted.
+    /// Checks that the pack asks for the capability, and that each scope can meet one asked for: in
+    /// it if the scope is a single path, else not certainly apart from it. A scope may be wider than
+    /// the request: only what is in both is permitted.
     ///
     /// # Errors
     /// If the grant would give nothing.
@@ -82,7 +82,7 @@ impl Grant {
         let meets = |scope: &PathScope| {
             asked.iter().any(|asked| {
                 let inside = !scope.is_literal() || asked.matches(scope.root(), scope.glob());
-                asked.root() == scope.root() && inside
+                inside && asked.may_meet(scope)
             })
         };
         match self.scopes.iter().find(|scope| !meets(scope)) {

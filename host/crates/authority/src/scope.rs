@@ -63,6 +63,13 @@ impl PathScope {
         self.root == *root && check_path(path).is_ok() && self.glob.matches(path)
     }
 
+    /// Whether some path could be in both scopes. It may say yes where no such path exists, never
+    /// no where one does.
+    #[must_use]
+    pub fn may_meet(&self, other: &Self) -> bool {
+        self.root == other.root && self.glob.may_meet(&other.glob)
+    }
+
     /// Whether it is one path, without any wildcard.
     #[must_use]
     pub fn is_literal(&self) -> bool {

@@ -168,6 +168,53 @@ fn pruning_keeps_every_folder_that_can_lead_somewhere() {
 }
 
 #[test]
+fn scopes_that_cannot_meet_are_told_apart() {
+    let apart = [
+        ("**", ".git/**"),
+        ("**", "a/.b/**"),
+        ("**", ".git"),
+        ("*", ".*"),
+        ("?x", ".x*"),
+        ("src/**", "docs/**"),
+        ("src/**", "src/.cache/*"),
+        ("*.md", "*.rs"),
+        ("docs/*", "docs/*/*"),
+        ("a*", "b*"),
+        ("a", "b"),
+        ("*.md", "a.rs"),
+        ("**/a", "**/b"),
+        ("a/**/b", "a/**/c"),
+        ("**/x/**", "a/b"),
+    ];
+    let meeting = [
+        ("**", "**"),
+        ("**", "a/b"),
+        (".git/**", ".git/**"),
+        (".*/**", ".git/config"),
+        ("**/.git/*", ".git/x"),
+        ("src/**", "**/*.rs"),
+        ("src/**", "src"),
+        ("a*", "*b"),
+        ("{a,b}*", "b*"),
+        ("{.git,x}/**", ".git/**"),
+        ("**/a/**", "**/b/**"),
+        ("a/**/b", "a/b"),
+        ("*/*", "**/x"),
+        // Nothing is in both of these; that it says yes is the side it may err on.
+        ("a?", "a?b?"),
+    ];
+    for (cases, wanted) in [(&apart[..], false), (&meeting[..], true)] {
+        for (one, other) in cases {
+            assert_eq!(scope(one).may_meet(&scope(other)), wanted, "{one} {other}");
+            assert_eq!(scope(other).may_meet(&scope(one)), wanted, "{other} {one}");
+        }
+    }
+    assert!(!scope("**").may_meet(&"other:**".parse().unwrap()));
+    let long = scope(&"**/".repeat(300)[..899]);
+    assert!(long.may_meet(&long), "and soon");
+}
+
+#[test]
 fn the_narrowest_scope_of_a_path_spells_it() {
     for (path, wanted) in [
         ("docs/a.md", "workspace:docs/a.md"),
@@ -253,6 +300,25 @@ proptest! {
         let Ok(scope) = format!("workspace:{glob}").parse::<PathScope>() else { return Ok(()) };
         let wanted = check_path(&path).is_ok() && oracle::matches(&glob, &path);
         prop_assert_eq!(scope.matches(&root(), &path), wanted, "{} {}", glob, path);
+    }
+
+    #[test]
+    fn scopes_with_a_path_in_common_may_meet(one in globs(), other in globs(), path in paths()) {
+        let parse = |glob: &str| format!("workspace:{glob}").parse::<PathScope>();
+        let (Ok(one), Ok(other)) = (parse(&one), parse(&other)) else { return Ok(()) };
+        prop_assert_eq!(one.may_meet(&other), other.may_meet(&one), "{} {}", one, other);
+        prop_assert!(one.may_meet(&one) || !one.matches(&root(), &path), "{}", one);
+        if one.matches(&root(), &path) && other.matches(&root(), &path) {
+            prop_assert!(one.may_meet(&other), "{} {} {}", one, other, path);
+        }
+    }
+
+    /// Against the path itself as a scope, which is a sharper question than a random pair asks.
+    #[test]
+    fn a_scope_meets_each_path_in_it_and_no_other(glob in globs(), path in paths()) {
+        let Ok(scope) = format!("workspace:{glob}").parse::<PathScope>() else { return Ok(()) };
+        let Ok(literal) = format!("workspace:{path}").parse::<PathScope>() else { return Ok(()) };
+        prop_assert_eq!(scope.may_meet(&literal), scope.matches(&root(), &path), "{} {}", glob, path);
     }
 
     #[test]

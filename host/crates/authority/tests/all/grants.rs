@@ -97,6 +97,10 @@ fn a_grant_that_gives_nothing_is_told_apart() {
         "`acme:notes` does not request `files-write` of `workspace:src/a.rs`"
     );
     assert_eq!(
+        refused("files-write=workspace:.git/**"),
+        "`acme:notes` does not request `files-write` of `workspace:.git/**`"
+    );
+    assert_eq!(
         refused("files-write=other:docs/**"),
         "`acme:notes` does not request `files-write` of `other:docs/**`"
     );
