@@ -23,7 +23,7 @@ fn row(value: &Value) -> &Value {
 const READING: &[(&str, &[&str])] = &[
     ("key list", &["name", "role", "fingerprint", "public_key", "protected"]),
     ("trust list", &["publisher", "role", "fingerprint", "public_key", "added"]),
-    ("pack list", &["pack", "version", "statement", "signer", "installed"]),
+    ("pack list", &["pack", "version", "statement", "signer", "installed", "problem"]),
     ("pack inspect packs/files", &["pack", "version", "signature", "files", "operations", "capabilities"]),
     (
         "pack audit capstan:files",

@@ -4,6 +4,7 @@ mod examples;
 mod goldens;
 mod hints;
 mod hostile_text;
+mod installed;
 mod json;
 mod place;
 mod quickstart;

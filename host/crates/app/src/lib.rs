@@ -41,7 +41,7 @@ pub use journal::{HowApplied, Receipt};
 pub use keys::KeyRole;
 pub use kill::KillAt;
 pub use operations::{CallOptions, CallResult};
-pub use packs::InstallOptions;
+pub use packs::{InstallOptions, ListedPack};
 pub use plans::RunOptions;
 pub use template::NewPackView;
 pub use view::{

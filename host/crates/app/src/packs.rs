@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::app::App;
 use crate::time::rfc3339;
-use crate::view::{BuildView, InstallView, PackView, SignView};
+use crate::view::{BuildView, InstallView, PackView, Problem, SignView};
 use crate::{Error, build, grants, keys, trust};
 
 /// The last statement that was signed here, for each pack.
@@ -231,12 +231,57 @@ impl App {
         Ok(pack_view(&receipt))
     }
 
-    /// The installed packs, by name.
+    /// The installed packs, by name, each as it verifies now.
     ///
     /// # Errors
-    /// If the store is damaged.
-    pub fn pack_list(&self) -> Result<Vec<PackView>, Error> {
-        Ok(self.store()?.list()?.iter().map(pack_view).collect())
+    /// If the store or the trusted keys cannot be read. That a pack does not verify is told beside
+    /// it.
+    pub fn pack_list(&self) -> Result<Vec<ListedPack>, Error> {
+        let (store, trust) = (self.store()?, trust::load(&self.home)?);
+        let listed = |(id, receipt): (PackId, Result<pack::Receipt, Refusal>)| {
+            let loaded = receipt.and_then(|receipt| Ok((store.load(&id, &trust)?, receipt)));
+            match loaded {
+                Ok((pack, receipt)) => ListedPack::verified(&pack, &receipt),
+                Err(refusal) => ListedPack::damaged(id, refusal),
+            }
+        };
+        Ok(store.list_each()?.into_iter().map(listed).collect())
+    }
+}
+
+/// An installed pack in a list. What a receipt says of one that does not verify is not repeated:
+/// nobody vouches for it.
+#[derive(Debug, Serialize)]
+pub struct ListedPack {
+    /// The pack.
+    pub pack: PackId,
+    /// Its version, if it verifies.
+    pub version: Option<String>,
+    /// The digest of the signed statement, if it verifies.
+    pub statement: Option<Digest>,
+    /// The signer's fingerprint, if it verifies.
+    pub signer: Option<String>,
+    /// When it was installed, RFC 3339; a date for the record, which nobody signed.
+    pub installed: Option<String>,
+    /// Why it does not verify.
+    pub problem: Option<Problem>,
+}
+
+impl ListedPack {
+    fn verified(pack: &pack::VerifiedPack, receipt: &pack::Receipt) -> Self {
+        Self {
+            pack: pack.manifest().id.clone(),
+            version: Some(pack.manifest().version.to_string()),
+            statement: Some(pack.statement_digest()),
+            signer: Some(pack.signer().to_string()),
+            installed: Some(rfc3339(receipt.installed_at)),
+            problem: None,
+        }
+    }
+
+    fn damaged(pack: PackId, refusal: Refusal) -> Self {
+        let problem = Problem { code: refusal.code.to_string(), message: refusal.message };
+        Self { pack, version: None, statement: None, signer: None, installed: None, problem: Some(problem) }
     }
 }
 

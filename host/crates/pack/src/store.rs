@@ -155,6 +155,16 @@ impl Store {
         Ok(self.receipts()?.into_values().filter(|receipt| receipt.installed).collect())
     }
 
+    /// The installed packs by name, each with its receipt or with why that cannot be read.
+    ///
+    /// # Errors
+    /// [`Code::FileIo`].
+    pub fn list_each(&self) -> Result<BTreeMap<PackId, Result<Receipt, Refusal>>, Refusal> {
+        let mut each = self.each_receipt()?;
+        each.retain(|_, receipt| receipt.as_ref().map_or(true, |receipt| receipt.installed));
+        Ok(each)
+    }
+
     /// The highest statement of a pack that was ever installed: its sequence and digest.
     ///
     /// # Errors
@@ -243,13 +253,17 @@ impl Store {
     }
 
     fn receipts(&self) -> Result<BTreeMap<PackId, Receipt>, Refusal> {
+        self.each_receipt()?.into_iter().map(|(id, receipt)| Ok((id, receipt?))).collect()
+    }
+
+    fn each_receipt(&self) -> Result<BTreeMap<PackId, Result<Receipt, Refusal>>, Refusal> {
         let mut receipts = BTreeMap::new();
         for publisher in disk::folders(&self.packs)? {
             let Ok(publisher) = publisher.parse::<Label>() else { continue };
             for name in disk::folders(&self.packs.join(publisher.as_str()))? {
                 let Ok(name) = name.parse::<Label>() else { continue };
                 let id = PackId { publisher: publisher.clone(), name };
-                if let Some(receipt) = self.read_receipt(&id)? {
+                if let Some(receipt) = self.read_receipt(&id).transpose() {
                     receipts.insert(id, receipt);
                 }
             }

@@ -1,6 +1,6 @@
 //! Packs and operations as text.
 
-use app::{BuildView, CapabilityView, InspectView, InstallView, OperationView, PackView, SignView};
+use app::{BuildView, CapabilityView, InspectView, InstallView, ListedPack, OperationView, SignView};
 
 use super::{bytes, list};
 use crate::ui::{one_line, visible};
@@ -33,18 +33,21 @@ pub(crate) fn validate(view: &InspectView) -> String {
     text
 }
 
-pub(crate) fn packs(views: &[PackView]) -> String {
+pub(crate) fn packs(views: &[ListedPack]) -> String {
     if views.is_empty() {
         return "No pack is installed. Install one with `capstan pack install <folder>`.\n".to_owned();
     }
-    let row = |view: &PackView| {
+    let row = |view: &ListedPack| {
+        let name = view.pack.to_string();
+        if let Some(problem) = &view.problem {
+            return format!("{name:<24} does not verify: {}\n", problem.code);
+        }
         format!(
-            "{:<24} {:<10} {}  signed by {}  installed {}\n",
-            view.pack.to_string(),
-            view.version,
-            view.statement.short(),
-            view.signer,
-            view.installed
+            "{name:<24} {:<10} {}  signed by {}  installed {}\n",
+            view.version.as_deref().unwrap_or_default(),
+            view.statement.map(|statement| statement.short()).unwrap_or_default(),
+            view.signer.as_deref().unwrap_or_default(),
+            view.installed.as_deref().unwrap_or_default()
         )
     };
     views.iter().map(row).collect()
