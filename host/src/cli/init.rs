@@ -8,7 +8,7 @@ use crate::ui::Output;
 ///
 /// The approver key signs your approvals. On a terminal you are asked for a passphrase that
 /// protects it; without one the key, and every approval, is recorded as `unattended`. Nothing
-/// that already exists is changed.
+/// in a home that exists is changed, but one that other users can reach is closed to them.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  capstan init")]
 pub(super) struct Args {
@@ -24,7 +24,7 @@ pub(super) fn exec(args: &Args, context: &Context) -> Result<Output, Failure> {
     let mut text = if view.created {
         format!("Made the home folder `{}`.\n", view.home)
     } else {
-        format!("The home folder `{}` was already there; nothing was changed.\n", view.home)
+        format!("The home folder `{}` was already there; nothing in it was changed.\n", view.home)
     };
     let protection = if view.unattended { "without a passphrase: unattended" } else { "with a passphrase" };
     text += &format!("Your approver key is {} ({protection}).\n", view.approver);

@@ -169,9 +169,13 @@ fn hashing_the_rows_again_changes_nothing() {
 fn an_edited_row_is_found_and_named() {
     let scene = Scene::new();
     let id = scene.stage(&[]);
+    drop(scene.run(&["doctor"]).exits(0).says("every row is as it was written"));
     let rows = Rows::open(&scene);
+    let (_, run) = rows.run();
     let seq = rows.edit("effects_staged", |event| event["attempt"] = 2.into());
     drop(rows);
+    let doctor = scene.run(&["doctor"]).exits(1).says(&format!("run {run}: E-JOURNAL-DAMAGED"));
+    drop(doctor.says("from a copy; other runs are not affected"));
     for words in [&["approve", &id][..], &["run", "resume", "last"], &["run", "show", "last"]] {
         let outcome = scene.run(words).exits(1).says("E-JOURNAL-DAMAGED").says(&seq.to_string());
         assert_untouched(&scene, &outcome);

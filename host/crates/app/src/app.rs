@@ -7,12 +7,10 @@ use engine::{CacheSettings, CompileError, Compiler, Engine, EngineSettings, Load
 use journal::Journal;
 use pack::{Store, VerifiedPack};
 
+use crate::home::CACHE_SECRET;
 use crate::kill::{KillAt, KillProbe};
 use crate::system::{self, SystemClock};
 use crate::{Error, Home, config, trust};
-
-/// The file with the secret that vouches for compiled code.
-const CACHE_SECRET: &str = "cache/secret";
 
 /// What a shell decides before it calls anything.
 #[derive(Debug, Clone)]

@@ -1,10 +1,10 @@
-//! Health: of an installed pack, and of this machine and home.
+//! The health of an installed pack.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use authority::{Authority, Grants};
+use authority::{Authority, Grants, PathScope};
 use base::{Digest, Effect, Limits, PackId};
 use engine::files::Roots;
 use engine::{ArtifactError, Artifacts, CancelToken, HostContext, Invocation, Outcome};
@@ -14,25 +14,31 @@ use values::{FunctionType, Type, Value};
 use crate::app::App;
 use crate::packs::parse_id;
 use crate::view::{Finding, HealthView};
-use crate::{Error, grants, keys, system};
+use crate::{Error, grants, system};
 
 /// The interface through which a pack speaks about itself.
 const HEALTH: &str = "capstan:pack/health";
 
 /// Findings, in the order of the checks.
 #[derive(Default)]
-struct Findings(Vec<Finding>);
+pub(crate) struct Findings(Vec<Finding>);
 
 impl Findings {
-    fn add(&mut self, severity: &'static str, check: &str, message: impl Into<String>, hint: Option<String>) {
+    pub(crate) fn add(
+        &mut self,
+        severity: &'static str,
+        check: &str,
+        message: impl Into<String>,
+        hint: Option<String>,
+    ) {
         self.0.push(Finding { severity, check: check.to_owned(), message: message.into(), hint });
     }
 
-    fn ok(&mut self, check: &str, message: impl Into<String>) {
+    pub(crate) fn ok(&mut self, check: &str, message: impl Into<String>) {
         self.add("ok", check, message, None);
     }
 
-    fn view(self, subject: String) -> HealthView {
+    pub(crate) fn view(self, subject: String) -> HealthView {
         let healthy = self.0.iter().all(|finding| matches!(finding.severity, "ok" | "note"));
         HealthView { subject, healthy, findings: self.0 }
     }
@@ -130,86 +136,6 @@ impl App {
         }
         Ok(())
     }
-
-    /// Checks this machine and the home folder.
-    #[must_use]
-    pub fn doctor(&self) -> HealthView {
-        let mut findings = Findings::default();
-        let home = self.home.path().display().to_string();
-        if self.home.is_initialised() {
-            findings.ok("home", format!("`{home}`"));
-        } else {
-            findings.add(
-                "error",
-                "home",
-                format!("`{home}` is not initialised"),
-                Some("capstan init".to_owned()),
-            );
-        }
-        match keys::record(&self.home, keys::APPROVER) {
-            Ok(key) if key.protected => findings.ok("approver", "the approver key has a passphrase"),
-            Ok(_) => findings.add(
-                "note",
-                "approver",
-                "the approver key has no passphrase: approvals are `unattended`",
-                None,
-            ),
-            Err(_) => {
-                findings.add(
-                    "error",
-                    "approver",
-                    "there is no approver key",
-                    Some("capstan init".to_owned()),
-                );
-            }
-        }
-        match crate::trust::load(&self.home) {
-            Ok(trust) => findings.ok("trust", format!("{} key(s)", trust.entries().len())),
-            Err(error) => {
-                findings.add("error", "trust", error.to_string(), Some(format!("edit `{home}/trust.toml`")));
-            }
-        }
-        match grants::load(&self.home) {
-            Ok(grants) => findings.ok("grants", format!("{} grant(s)", grants.iter().count())),
-            Err(error) => {
-                findings.add(
-                    "error",
-                    "grants",
-                    error.to_string(),
-                    Some(format!("edit `{home}/grants.toml`")),
-                );
-            }
-        }
-        if self.home.is_initialised() {
-            match self.journal() {
-                Ok(_) => findings.ok("journal", "opens, and its format is this program's"),
-                Err(error) => findings.add("error", "journal", error.to_string(), None),
-            }
-            match self.engine() {
-                Ok(_) => findings.ok("engine", "starts"),
-                Err(error) => findings.add("error", "engine", error.to_string(), None),
-            }
-            self.check_packs(&mut findings);
-        }
-        check_machine(&mut findings);
-        findings.view("this machine and home".to_owned())
-    }
-
-    fn check_packs(&self, findings: &mut Findings) {
-        let receipts = match self.store().and_then(|store| Ok(store.list()?)) {
-            Ok(receipts) => receipts,
-            Err(error) => return findings.add("error", "packs", error.to_string(), None),
-        };
-        for receipt in receipts {
-            match self.load_pack(&receipt.pack) {
-                Ok(_) => findings.ok("pack", format!("`{}` {} verifies", receipt.pack, receipt.version)),
-                Err(error) => {
-                    let hint = Some(format!("capstan pack health {}", receipt.pack));
-                    findings.add("error", "pack", format!("`{}`: {error}", receipt.pack), hint);
-                }
-            }
-        }
-    }
 }
 
 fn check_grants(findings: &mut Findings, pack: &VerifiedPack, grants: &Grants) {
@@ -228,27 +154,38 @@ fn check_grants(findings: &mut Findings, pack: &VerifiedPack, grants: &Grants) {
     for capability in pack.unused_requests() {
         findings.add("note", "grants", format!("`{capability}` is requested and never imported"), None);
     }
-    if missing.is_empty() {
-        findings.ok("grants", "everything that is requested is granted");
+    for row in authority.explain() {
+        let (Some(requested), Some(granted)) = (row.requested, row.granted) else { continue };
+        if !requested.iter().all(|scope| granted.iter().any(|granted| covers(granted, scope))) {
+            let [requested, granted] = [requested, granted].map(listed);
+            let message =
+                format!("`{}` is requested for {requested}, and granted for {granted}", row.capability);
+            findings.add("note", "grants", message, None);
+        }
     }
+    if missing.is_empty() {
+        findings.ok("grants", "each requested capability has a grant");
+    }
+}
+
+/// Whether all that is requested is plainly granted: said so, or granted as the whole root.
+fn covers(granted: &PathScope, requested: &PathScope) -> bool {
+    // `**` matches no segment with a dot in front; alternatives may begin with one.
+    let may_dot = |segment: &str| segment.starts_with('.') || segment.contains('{');
+    let spells_dot = || requested.glob().split('/').any(may_dot);
+    let same_root = granted.root() == requested.root();
+    let is_whole = same_root && granted.glob() == "**" && !spells_dot();
+    let is_in = requested.is_literal() && granted.matches(requested.root(), requested.glob());
+    granted == requested || is_whole || is_in
+}
+
+fn listed(scopes: &[PathScope]) -> String {
+    scopes.iter().map(|scope| format!("`{scope}`")).collect::<Vec<_>>().join(", ")
 }
 
 fn check_limits(findings: &mut Findings, pack: &VerifiedPack) {
     for (local, operation) in &pack.manifest().operations {
         findings.ok("limits", format!("{local}: {}", operation.limits.resolve()));
-    }
-}
-
-/// What the sandbox needs of the kernel.
-fn check_machine(findings: &mut Findings) {
-    if cfg!(target_os = "linux") && cfg!(any(target_arch = "x86_64", target_arch = "aarch64")) {
-        findings.ok("machine", format!("{} on {}", std::env::consts::OS, std::env::consts::ARCH));
-    } else {
-        findings.add("error", "machine", "only Linux on x86-64 and aarch64 is complete", None);
-    }
-    match engine::files::enforces_beneath() {
-        true => findings.ok("files", "the kernel resolves paths beneath a folder (openat2)"),
-        false => findings.add("error", "files", "the kernel has no openat2: file access is refused", None),
     }
 }
 

@@ -5,9 +5,9 @@
 
 #![expect(clippy::disallowed_methods, reason = "this module owns the home folder's files")]
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::io::{self, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, flock};
@@ -16,6 +16,31 @@ use crate::Error;
 
 /// Largest operator file that is read, in bytes.
 const FILE_BYTES_MAX: u64 = 4 << 20;
+
+/// The file with the secret that vouches for compiled code.
+pub(crate) const CACHE_SECRET: &str = "cache/secret";
+
+/// Who may reach a file or folder.
+pub(crate) struct Access {
+    /// Whether it belongs to the user that runs the program.
+    pub(crate) is_own: bool,
+    /// The permission bits.
+    pub(crate) mode: u32,
+}
+
+impl Access {
+    /// Whether neither group nor others have any permission.
+    pub(crate) const fn is_private(&self) -> bool {
+        self.mode.trailing_zeros() >= 6
+    }
+}
+
+/// Looks at who may reach `path`; a link is followed.
+pub(crate) fn access(path: &Path) -> io::Result<Access> {
+    let meta = fs::metadata(path)?;
+    let is_own = meta.uid() == rustix::process::geteuid().as_raw();
+    Ok(Access { is_own, mode: meta.mode() & 0o777 })
+}
 
 /// An opened home folder.
 #[derive(Debug, Clone)]
@@ -53,6 +78,36 @@ impl Home {
     #[must_use]
     pub fn file(&self, name: &str) -> PathBuf {
         self.path.join(name)
+    }
+
+    /// Makes a folder that is there already the user's alone, as a new one would be.
+    ///
+    /// # Errors
+    /// If it belongs to somebody else, who could change it under our hands.
+    pub(crate) fn close(&self) -> Result<(), Error> {
+        let access = match access(&self.path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            found => found.map_err(Error::io("look at", &self.path))?,
+        };
+        if !access.is_own {
+            let message = format!("`{}` belongs to another user", self.path.display());
+            return Err(Error::usage(message, &["choose a folder of your own, with `--home`"]));
+        }
+        if access.is_private() {
+            return Ok(());
+        }
+        fs::set_permissions(&self.path, Permissions::from_mode(0o700))
+            .map_err(Error::io("change the mode of", &self.path))
+    }
+
+    /// The files that nobody else may read: the keys, and what vouches for compiled code.
+    pub(crate) fn secrets(&self) -> Vec<PathBuf> {
+        let keys = fs::read_dir(self.file("keys")).into_iter().flatten().flatten();
+        let mut paths: Vec<PathBuf> = keys.map(|entry| entry.path()).collect();
+        paths.retain(|path| path.extension().is_some_and(|extension| extension == "key"));
+        paths.sort();
+        paths.push(self.file(CACHE_SECRET));
+        paths
     }
 
     /// Makes the folder and those below it that the layers expect, readable by their owner only.

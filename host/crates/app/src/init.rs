@@ -8,12 +8,14 @@ use crate::view::{InitView, KeyView};
 use crate::{Error, config, trust};
 
 impl App {
-    /// Makes what is missing of the home folder; changes nothing that is there.
+    /// Makes what is missing of the home folder; changes nothing in it that is there. A folder that
+    /// others can reach is closed to them.
     ///
     /// # Errors
-    /// If the folder cannot be written.
+    /// If the folder cannot be written, or belongs to another user.
     pub fn init(&self, passphrase: Option<&str>) -> Result<InitView, Error> {
         let created = !self.home.is_initialised();
+        self.home.close()?;
         self.home.create()?;
         let key = match keys::record(&self.home, APPROVER) {
             Ok(key) => key,

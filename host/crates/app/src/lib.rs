@@ -12,6 +12,7 @@ mod catalog;
 mod config;
 mod deceptive;
 mod diff;
+mod doctor;
 mod error;
 mod grants;
 mod health;

@@ -1,0 +1,159 @@
+//! `doctor`: whether this machine and the home folder are as the program needs them.
+
+use std::path::Path;
+
+use base::Refusal;
+use journal::Journal;
+
+use crate::app::App;
+use crate::health::Findings;
+use crate::home::access;
+use crate::view::HealthView;
+use crate::{keys, trust};
+
+impl App {
+    /// Checks this machine and the home folder.
+    #[must_use]
+    pub fn doctor(&self) -> HealthView {
+        let mut findings = Findings::default();
+        let home = self.home.path().display().to_string();
+        if self.home.is_initialised() {
+            findings.ok("home", format!("`{home}`"));
+        } else {
+            let message = format!("`{home}` is not initialised");
+            findings.add("error", "home", message, Some("capstan init".to_owned()));
+        }
+        self.check_access(&mut findings);
+        self.check_operator_files(&mut findings);
+        if self.home.is_initialised() {
+            match self.journal() {
+                Ok(journal) => self.check_runs(journal, &mut findings),
+                Err(error) => findings.add("error", "journal", error.to_string(), None),
+            }
+            match self.engine() {
+                Ok(_) => findings.ok("engine", "starts"),
+                Err(error) => findings.add("error", "engine", error.to_string(), None),
+            }
+            self.check_packs(&mut findings);
+        }
+        check_machine(&mut findings);
+        findings.view("this machine and home".to_owned())
+    }
+
+    /// Whoever else can write the home is an operator, and whoever else can read its keys can sign.
+    fn check_access(&self, findings: &mut Findings) {
+        let home = (self.home.path().to_owned(), "700");
+        let secrets = self.home.secrets().into_iter().map(|path| (path, "600"));
+        let mut is_private = true;
+        for (path, mode) in std::iter::once(home).chain(secrets) {
+            // What is absent is said by the other checks.
+            let Ok(access) = access(&path) else { continue };
+            let name = path.display();
+            if !access.is_own {
+                is_private = false;
+                let hint = "use a home of your own, with `--home`".to_owned();
+                findings.add("error", "access", format!("`{name}` belongs to another user"), Some(hint));
+            } else if !access.is_private() {
+                is_private = false;
+                let message = format!("`{name}` has mode {:o}: other users can reach it", access.mode);
+                findings.add("error", "access", message, Some(format!("chmod {mode} {}", shell_word(&path))));
+            }
+        }
+        if is_private {
+            findings.ok("access", "nobody else can reach the home and its keys");
+        }
+    }
+
+    fn check_operator_files(&self, findings: &mut Findings) {
+        let home = self.home.path().display();
+        match keys::record(&self.home, keys::APPROVER) {
+            Ok(key) if key.protected => findings.ok("approver", "the approver key has a passphrase"),
+            Ok(_) => {
+                let message = "the approver key has no passphrase: approvals are `unattended`";
+                findings.add("note", "approver", message, None);
+            }
+            Err(_) => {
+                let hint = Some("capstan init".to_owned());
+                findings.add("error", "approver", "there is no approver key", hint);
+            }
+        }
+        match trust::load(&self.home) {
+            Ok(trust) => findings.ok("trust", format!("{} key(s)", trust.entries().len())),
+            Err(error) => {
+                findings.add("error", "trust", error.to_string(), Some(format!("edit `{home}/trust.toml`")));
+            }
+        }
+        match self.grant_list(None) {
+            Ok(grants) => findings.ok("grants", format!("{} grant(s)", grants.len())),
+            Err(error) => {
+                let hint = Some(format!("edit `{home}/grants.toml`"));
+                findings.add("error", "grants", error.to_string(), hint);
+            }
+        }
+    }
+
+    /// Reads every run as a command that works on it would.
+    fn check_runs(&self, journal: &Journal, findings: &mut Findings) {
+        findings.ok("journal", "opens, and its format is this program's");
+        let runs = match journal.runs(usize::MAX) {
+            Ok(runs) => runs,
+            Err(error) => return findings.add("error", "runs", Refusal::from(error).to_string(), None),
+        };
+        let mut sound = 0;
+        for entry in &runs {
+            let Err(refusal) = run::load(journal, &entry.run) else {
+                sound += 1;
+                continue;
+            };
+            let path = self.home.file("journal.sqlite");
+            let restore = || format!("restore `{}` from a copy; other runs are not affected", path.display());
+            let hint = refusal.hints.first().cloned().unwrap_or_else(restore);
+            findings.add("error", "runs", format!("run {}: {}", entry.run, coded(&refusal)), Some(hint));
+        }
+        if sound == runs.len() {
+            findings.ok("runs", format!("{sound} run(s), and every row is as it was written"));
+        }
+    }
+
+    fn check_packs(&self, findings: &mut Findings) {
+        let listed = match self.pack_list() {
+            Ok(listed) => listed,
+            Err(error) => return findings.add("error", "packs", error.to_string(), None),
+        };
+        for pack in listed {
+            let id = &pack.pack;
+            match &pack.problem {
+                None => {
+                    let version = pack.version.unwrap_or_default();
+                    findings.ok("pack", format!("`{id}` {version} verifies"));
+                }
+                Some(problem) => {
+                    let message = format!("`{id}`: {}: {}", problem.code, problem.message);
+                    findings.add("error", "pack", message, Some(format!("capstan pack health {id}")));
+                }
+            }
+        }
+    }
+}
+
+/// What the sandbox needs of the kernel.
+fn check_machine(findings: &mut Findings) {
+    if cfg!(target_os = "linux") && cfg!(any(target_arch = "x86_64", target_arch = "aarch64")) {
+        findings.ok("machine", format!("{} on {}", std::env::consts::OS, std::env::consts::ARCH));
+    } else {
+        findings.add("error", "machine", "only Linux on x86-64 and aarch64 is complete", None);
+    }
+    match engine::files::enforces_beneath() {
+        true => findings.ok("files", "the kernel resolves paths beneath a folder (openat2)"),
+        false => findings.add("error", "files", "the kernel has no openat2: file access is refused", None),
+    }
+}
+
+fn coded(refusal: &Refusal) -> String {
+    format!("{}: {}", refusal.code, refusal.message)
+}
+
+/// A path as one word for a POSIX shell.
+fn shell_word(path: &Path) -> String {
+    format!("'{}'", path.display().to_string().replace('\'', r"'\''"))
+}
