@@ -88,9 +88,7 @@ fn every_example_of_every_command_works() {
             let env = prepared(&line);
             let typed = filled(&line, &env);
             let mut shell = shell_command(&env, &typed);
-            shell
-                .env("CARGO_TARGET_DIR", place::guest_target().join("packs"))
-                .env("CARGO_NET_OFFLINE", "true");
+            place::compiles_in(&env, &mut shell);
             let outcome = tests::env::finish(&mut shell);
             let parks = typed.starts_with("capstan plan run") || typed.starts_with("capstan run resume");
             let expected = if parks { 3 } else { 0 };

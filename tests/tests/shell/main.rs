@@ -1,5 +1,6 @@
 //! The command line from outside: what is typed, printed and asked, and what the READMEs promise.
 
+mod author;
 mod doctor;
 mod examples;
 mod goldens;

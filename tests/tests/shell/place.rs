@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use serde_json::Value;
 use tests::{Env, repository};
@@ -77,9 +78,10 @@ pub fn artifact(env: &Env) -> String {
     run["artifacts"][0].as_str().expect("the run kept an artifact").to_owned()
 }
 
-/// Where guests are compiled: shared by all tests and kept between them.
-pub fn guest_target() -> PathBuf {
-    Path::new(env!("CARGO_TARGET_TMPDIR")).join("shell-guests")
+/// Makes a command compile guests below its place, and from what is on this machine already. Each
+/// place is a workspace of its own to cargo, so nothing that is compiled for one serves another.
+pub fn compiles_in(env: &Env, command: &mut Command) {
+    command.env("CARGO_TARGET_DIR", env.folder().join("target")).env("CARGO_NET_OFFLINE", "true");
 }
 
 /// Asserts that every key is snake_case, but below keys whose content is others' format.

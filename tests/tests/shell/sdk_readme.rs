@@ -14,7 +14,7 @@ fn the_commands_of_the_sdk_make_install_and_call_a_pack() {
     assert!(block.lines().count() >= 8 && block.starts_with("capstan init\n"), "{block}");
     let env = Env::new();
     let mut command = tests::golden::shell_command(&env, &format!("set -e\n{block}"));
-    command.env("CARGO_TARGET_DIR", place::guest_target().join("author")).env("CARGO_NET_OFFLINE", "true");
+    place::compiles_in(&env, &mut command);
     let outcome = tests::env::finish(&mut command).exits(0);
     let said = outcome
         .says("Made `acme:notes` in `notes`")

@@ -9,6 +9,7 @@ mod approvals;
 mod artifacts;
 mod build;
 mod catalog;
+mod compile;
 mod config;
 mod deceptive;
 mod diff;
