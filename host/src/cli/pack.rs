@@ -131,7 +131,8 @@ pub(super) fn exec(command: Command, context: &Context) -> Result<Output, Failur
         }
         Command::Build(args) => {
             let view = app.pack_build(&args.folder)?;
-            Ok(Output::done(render::build(&view), &view))
+            let sign = app.sign_command(&args.folder);
+            Ok(Output::done(format!("{}hint: {sign}\n", render::build(&view)), &view))
         }
         Command::Sign(args) => {
             let view = app.pack_sign(&args.folder, args.key.as_deref())?;

@@ -8,7 +8,7 @@ use authority::{Authority, Grant};
 use base::{Code, Digest, OperationName, PackId, Refusal, RootName};
 use engine::files::{RootError, Roots};
 use engine::{ArtifactError, Artifacts, CancelToken, HostContext, Invocation, Outcome, Report};
-use pack::{PackFiles, Role, SigningKey, TrustStore, TrustedKey, VerifiedPack};
+use pack::{Role, SigningKey, TrustStore, TrustedKey, VerifiedPack};
 use values::FunctionType;
 use zeroize::Zeroizing;
 
@@ -101,8 +101,9 @@ impl App {
         })
     }
 
-    /// Builds the pack in `folder`, signs it with a key that is thrown away, and calls it. What it
-    /// stages is shown and never applied.
+    /// Builds the pack in `folder`, signs it with a key that is thrown away, and calls it. A pack
+    /// folder that was built there before stays as it is. What the call stages is shown and never
+    /// applied.
     ///
     /// # Errors
     /// As for building and signing, and as [`App::op_call`].
@@ -112,7 +113,7 @@ impl App {
         local: &str,
         options: &CallOptions,
     ) -> Result<CallView, Error> {
-        let files = PackFiles::read(&build::build(folder, &self.guest_cargo_args)?)?;
+        let files = build::compiled(folder, &self.guest_cargo_args)?;
         let (manifest, _) = pack::validate(&files)?;
         let key = SigningKey::from_seed(&Zeroizing::new(system::random::<32>()?));
         let mut trust = TrustStore::new();

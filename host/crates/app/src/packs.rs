@@ -58,6 +58,14 @@ impl App {
         })
     }
 
+    /// The command that signs the pack in `folder`, with the home's only pack key where there is
+    /// just one.
+    #[must_use]
+    pub fn sign_command(&self, folder: &Path) -> String {
+        let key = keys::pack_key(&self.home, None).map_or_else(|_| "<name>".to_owned(), |key| key.name);
+        format!("capstan pack sign {} --key {key}", folder.display())
+    }
+
     /// Signs a built pack.
     ///
     /// # Errors
