@@ -1,4 +1,4 @@
-//! Lines for the run's record. Needs no capability; what is over the call's limit is cut.
+//! Lines for the run's record. Needs no capability; more than the call's limit ends the call.
 
 use std::fmt::Display;
 

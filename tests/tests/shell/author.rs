@@ -1,63 +1,67 @@
-//! What a pack's author meets: builds that share a target folder, calls from the sources, errors.
+//! What a pack's author meets: shared target folders, calls from the sources, panics, errors.
 
 use std::path::Path;
 
 use tests::Env;
-use tests::env::{Outcome, finish};
 
-use crate::place;
+use crate::sources::Sources;
 
-/// Writes a new pack `acme:<name>` whose draft is the text `draft`, in the folder `folder`.
-fn pack(env: &Env, name: &str, folder: &str, draft: &str) {
-    drop(env.run(["pack", "new", &format!("acme:{name}"), "--folder", folder]).exits(0));
-    edit(env, folder, "src/lib.rs", "format!(\"# {title}\\n\\n{points}\")", draft);
+/// A home, and a folder to write packs in.
+fn author() -> (Env, Sources) {
+    (Env::with_home(), Sources::new())
 }
 
-/// Replaces `old`, which is there once, in a file of a pack's sources.
-#[track_caller]
-fn edit(env: &Env, folder: &str, file: &str, old: &str, new: &str) {
-    let path = format!("{folder}/{file}");
-    let text = env.read(&path).unwrap_or_else(|| panic!("there is no {path}"));
-    assert_eq!(text.matches(old).count(), 1, "`{old}` in {path}:\n{text}");
-    env.write(&path, text.replace(old, new));
-}
-
-/// Runs the program as an author does who compiles everything in one folder.
-fn run(env: &Env, words: &[&str]) -> Outcome {
-    let mut command = env.command(words);
-    place::compiles_in(env, &mut command);
-    finish(&mut command)
+/// Writes a new pack whose draft is the expression `draft`, in the folder `folder`.
+fn pack(env: &Env, sources: &Sources, folder: &str, draft: &str) {
+    drop(sources.run(env, &["pack", "new", "acme:notes", "--folder", folder]).exits(0));
+    sources.edit(&format!("{folder}/src/lib.rs"), "format!(\"# {title}\\n\\n{points}\")", draft);
 }
 
 #[test]
 fn packs_of_one_name_that_share_a_target_folder_stay_apart() {
-    let env = Env::with_home();
-    pack(&env, "twin", "one", "drop((title, points)); \"one\".to_owned()");
-    pack(&env, "twin", "two", "drop((title, points)); \"two\".to_owned()");
+    let (env, sources) = author();
+    pack(&env, &sources, "one", "drop((title, points)); \"one\".to_owned()");
+    pack(&env, &sources, "two", "drop((title, points)); \"two\".to_owned()");
     for folder in ["one", "two", "one"] {
-        let call = ["op", "call", folder, "twin.draft", r#"{"title": "", "points": []}"#];
-        assert_eq!(run(&env, &call).exits(0).stdout, format!("{folder}\n"));
+        let call = ["op", "call", folder, "notes.draft", r#"{"title": "", "points": []}"#];
+        assert_eq!(sources.run(&env, &call).exits(0).stdout, format!("{folder}\n"));
     }
 }
 
 #[test]
 fn a_call_from_the_sources_leaves_the_signed_pack_alone() {
-    let env = Env::with_home();
+    let (env, sources) = author();
     drop(env.run(["key", "new", "acme"]).exits(0));
-    drop(env.run(["pack", "new", "acme:notes"]).exits(0));
+    drop(sources.run(&env, &["pack", "new", "acme:notes"]).exits(0));
     let signing = "hint: capstan pack sign notes --key acme\n";
-    let built = run(&env, &["pack", "build", "notes"]).exits(0);
+    let built = sources.run(&env, &["pack", "build", "notes"]).exits(0);
     assert!(built.stdout.ends_with(signing), "{}", built.stdout);
-    drop(env.run(["pack", "sign", "notes", "--key", "acme"]).exits(0));
-    let dist = env.work().join("notes/dist");
+    drop(sources.run(&env, &["pack", "sign", "notes", "--key", "acme"]).exits(0));
+    let dist = sources.folder().join("notes/dist");
     let before = Env::tree(&dist);
     assert!(before.contains_key(Path::new("pack.dsse.json")));
-    edit(&env, "notes", "src/lib.rs", "# {title}\\n\\n{points}", "changed");
+    sources.edit("notes/src/lib.rs", "# {title}\\n\\n{points}", "changed");
     let call = ["op", "call", "notes", "notes.draft", r#"{"title": "", "points": []}"#];
-    assert_eq!(run(&env, &call).exits(0).stdout, "changed\n");
+    assert_eq!(sources.run(&env, &call).exits(0).stdout, "changed\n");
     assert!(Env::tree(&dist) == before, "the call changed the signed pack");
     // A build replaces it, envelope and all, and says what is to be done.
-    let built = run(&env, &["pack", "build", "notes"]).exits(0);
+    let built = sources.run(&env, &["pack", "build", "notes"]).exits(0);
     assert!(built.stdout.ends_with(signing), "{}", built.stdout);
     assert!(!Env::tree(&dist).contains_key(Path::new("pack.dsse.json")));
+}
+
+#[test]
+fn a_panic_says_what_and_where() {
+    let (env, sources) = author();
+    let draft = r#"assert!(!title.is_empty(), "no title, {} bytes", points.len()); title"#;
+    pack(&env, &sources, "notes", draft);
+    let draft = |title: &str| {
+        let arguments = format!(r#"{{"title": "{title}", "points": ["a", "b"]}}"#);
+        sources.run(&env, &["op", "call", "notes", "notes.draft", &arguments])
+    };
+    let line = sources.line_of("notes/src/lib.rs", "assert!(!");
+    let said = draft("").exits(1).says("error: trapped: unreachable").said();
+    let logged = format!("log: error: panicked at src/lib.rs:{line}:9: no title, 8 bytes\n");
+    assert!(said.starts_with(&logged) || said.contains(&format!("\n{logged}")), "{said}");
+    assert_eq!(draft("Plan").exits(0).stdout, "Plan\n");
 }

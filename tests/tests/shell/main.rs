@@ -12,4 +12,5 @@ mod place;
 mod quickstart;
 mod report;
 mod sdk_readme;
+mod sources;
 mod terminal;

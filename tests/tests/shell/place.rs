@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use serde_json::Value;
 use tests::{Env, repository};
@@ -76,12 +75,6 @@ pub fn completed() -> Env {
 pub fn artifact(env: &Env) -> String {
     let run = env.json(["run", "show", "last"]).exits(0).json();
     run["artifacts"][0].as_str().expect("the run kept an artifact").to_owned()
-}
-
-/// Makes a command compile guests below its place, and from what is on this machine already. Each
-/// place is a workspace of its own to cargo, so nothing that is compiled for one serves another.
-pub fn compiles_in(env: &Env, command: &mut Command) {
-    command.env("CARGO_TARGET_DIR", env.folder().join("target")).env("CARGO_NET_OFFLINE", "true");
 }
 
 /// Asserts that every key is snake_case, but below keys whose content is others' format.

@@ -4,7 +4,7 @@ use std::fs;
 
 use tests::{Env, repository};
 
-use crate::place;
+use crate::sources::Sources;
 
 #[test]
 fn the_commands_of_the_sdk_make_install_and_call_a_pack() {
@@ -12,9 +12,9 @@ fn the_commands_of_the_sdk_make_install_and_call_a_pack() {
     let block = readme.split("```sh\n").nth(1).expect("the README has a block of commands");
     let block = block.split("```").next().unwrap();
     assert!(block.lines().count() >= 8 && block.starts_with("capstan init\n"), "{block}");
-    let env = Env::new();
+    let (env, sources) = (Env::new(), Sources::new());
     let mut command = tests::golden::shell_command(&env, &format!("set -e\n{block}"));
-    place::compiles_in(&env, &mut command);
+    sources.host(&mut command);
     let outcome = tests::env::finish(&mut command).exits(0);
     let said = outcome
         .says("Made `acme:notes` in `notes`")

@@ -62,6 +62,7 @@ const SDK: &[(&str, &str)] = embed![
     "src/lib.rs",
     "src/log.rs",
     "src/random.rs",
+    "src/rt.rs",
     "wit/host/artifacts.wit",
     "wit/host/clock.wit",
     "wit/host/files-read.wit",
