@@ -65,3 +65,17 @@ fn a_panic_says_what_and_where() {
     assert!(said.starts_with(&logged) || said.contains(&format!("\n{logged}")), "{said}");
     assert_eq!(draft("Plan").exits(0).stdout, "Plan\n");
 }
+
+#[test]
+fn an_error_in_the_wit_has_its_place() {
+    let (env, sources) = author();
+    drop(sources.run(&env, &["pack", "new", "acme:notes"]).exits(0));
+    sources.edit("notes/wit/world.wit", "record heading {", "recrod heading {");
+    let line = sources.line_of("notes/wit/world.wit", "recrod");
+    for command in [&["pack", "build", "notes"][..], &["op", "call", "notes", "notes.draft"]] {
+        let refused = sources.run(&env, command).exits(2).says("error[E-WIT-MALFORMED]: ");
+        let refused = refused.says(&format!("notes/wit/world.wit:{line}:"));
+        // It is told alone: nothing was compiled.
+        assert!(refused.stderr.starts_with("error[E-WIT-MALFORMED]: "), "{}", refused.stderr);
+    }
+}

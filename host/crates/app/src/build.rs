@@ -36,11 +36,12 @@ pub(crate) fn compiled(folder: &Path, guest_cargo_args: &[String]) -> Result<Pac
             return Err(Error::usage(message, &["capstan pack new --help"]));
         }
     }
+    let wit = pack::encode_wit(&folder.join("wit"))?;
     let module = read_file(&compile::module(folder, guest_cargo_args)?, FILE_BYTES_MAX)?;
     let mut files = BTreeMap::from([
         (pack::MANIFEST.to_owned(), read_file(&folder.join(pack::MANIFEST), FILE_BYTES_MAX)?),
         (pack::COMPONENT.to_owned(), pack::componentize(&module)?),
-        (pack::WIT.to_owned(), pack::encode_wit(&folder.join("wit"))?),
+        (pack::WIT.to_owned(), wit),
     ]);
     let readme = folder.join(pack::README);
     if readme.is_file() {
