@@ -185,8 +185,9 @@ pub fn disagreements(manifest: &Manifest, inspection: &Inspection) -> Vec<Refusa
         found.push(Refusal::new(Code::VersionMismatch, message));
     }
     found.extend(undeclared_imports(manifest, inspection));
-    found.extend(requests_above_effect(manifest));
+    // An operation that one side lacks may be the one whose effect is missed below.
     found.extend(operation_differences(manifest, inspection));
+    found.extend(requests_above_effect(manifest));
     found
 }
 

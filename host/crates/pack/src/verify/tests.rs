@@ -211,6 +211,12 @@ fn the_manifest_tells_what_the_component_does() {
     assert_eq!(manifest("1.4.2", "1.4.3"), Code::VersionMismatch);
     assert_eq!(manifest("acme:notes", "acme:other"), Code::ManifestMismatch);
     assert_eq!(manifest("notes.draft", "notes.darft"), Code::ExportUndeclared);
+    // Without the one operation that reads, nothing would explain the request: it is told first.
+    let without = (
+        "[operations.\"notes.draft\"]\neffect = \"read\"",
+        "[operations.\"notes.other\"]\neffect = \"pure\"",
+    );
+    assert_eq!(manifest(without.0, without.1), Code::ExportUndeclared);
     let more = "[operations.\"notes.more\"]\neffect = \"pure\"\n[capabilities]";
     assert_eq!(manifest("[capabilities]", more), Code::ExportMissing);
 
