@@ -60,10 +60,57 @@ fn a_panic_says_what_and_where() {
         sources.run(&env, &["op", "call", "notes", "notes.draft", &arguments])
     };
     let line = sources.line_of("notes/src/lib.rs", "assert!(!");
-    let said = draft("").exits(1).says("error: trapped: unreachable").said();
+    let said = draft("").exits(1).says("error[E-CALL-TRAPPED]: unreachable").said();
     let logged = format!("log: error: panicked at src/lib.rs:{line}:9: no title, 8 bytes\n");
     assert!(said.starts_with(&logged) || said.contains(&format!("\n{logged}")), "{said}");
     assert_eq!(draft("Plan").exits(0).stdout, "Plan\n");
+}
+
+#[test]
+fn what_helps_a_call_from_the_sources_is_in_the_sources() {
+    let (env, sources) = author();
+    drop(sources.run(&env, &["pack", "new", "acme:notes"]).exits(0));
+    std::fs::write(sources.folder().join("README.md"), "# Title\n").unwrap();
+    let call = |operation: &str, arguments: &str, more: &[&str]| {
+        sources.run(&env, &[&["op", "call", "notes", operation, arguments], more].concat())
+    };
+    let unknown = call("outlin", "{}", &[]).exits(2);
+    let has =
+        "[E-PLAN-OPERATION]: `acme:notes` has no operation `outlin`; it has `notes.draft`, `notes.outline`\n";
+    assert!(
+        unknown.stderr.ends_with(&format!("{has}hint: did you mean `notes.outline`?\n")),
+        "{}",
+        unknown.stderr
+    );
+    let takes = "hint: `notes.draft` is (title: string, points: list<string>) -> string\n";
+    assert!(call("notes.draft", "{}", &[]).exits(2).says("E-CALL-ARGUMENTS").stderr.ends_with(takes));
+    let beyond = call("notes.draft", "{}", &["--grant", "clock"]).exits(4).says("E-GRANT-EXCEEDS-REQUEST");
+    assert!(
+        beyond.stderr.ends_with("hint: `notes/pack.toml` requests `files-read=workspace:**`\n"),
+        "{}",
+        beyond.stderr
+    );
+
+    // A denied host call: by the grants, by the effect, by the request.
+    let outline = |more: &[&str]| call("notes.outline", r#"{"path": "README.md"}"#, more);
+    let grant = "files-read=workspace:README.md";
+    let denied = outline(&["--grant", "files-read=workspace:docs/**"]).exits(4);
+    let hint = format!(
+        "hint: add `--grant '{grant}'`, or name no grant: then all is granted that the pack requests\n"
+    );
+    assert!(denied.stdout.ends_with(&hint), "{}", denied.said());
+    for cured in [&["--grant", grant][..], &[]] {
+        drop(outline(cured).exits(0).says("Title"));
+    }
+    sources.edit("notes/pack.toml", "effect = \"read\"", "effect = \"other\"");
+    sources.edit("notes/pack.toml", "effect = \"pure\"", "effect = \"read\"");
+    sources.edit("notes/pack.toml", "effect = \"other\"", "effect = \"pure\"");
+    let hint = "hint: declare `effect = \"read\"` for `notes.outline` in `notes/pack.toml`\n";
+    assert!(outline(&[]).exits(4).stdout.ends_with(hint));
+    sources.edit("notes/pack.toml", "effect = \"pure\"", "effect = \"read\"");
+    sources.edit("notes/pack.toml", "[\"workspace:**\"]", "[\"workspace:docs/**\"]");
+    let hint = "hint: under `[capabilities]` in `notes/pack.toml`, let `files-read` have a scope that holds `workspace:README.md`\n";
+    assert!(outline(&[]).exits(4).stdout.ends_with(hint));
 }
 
 #[test]

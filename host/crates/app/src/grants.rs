@@ -14,13 +14,12 @@ pub(crate) fn load(home: &Home) -> Result<Grants, Error> {
     Ok(Grants::parse_toml(&text).map_err(Refusal::from)?)
 }
 
-/// Parses what the user typed and holds it against what the pack requests.
-pub(crate) fn parse(pack: &PackId, text: &str, request: &Request) -> Result<Grant, Error> {
+/// Parses what the user typed and holds it against what the pack requests; `see` says where that
+/// can be read.
+pub(crate) fn parse(pack: &PackId, text: &str, request: &Request, see: &str) -> Result<Grant, Error> {
     let grant = Grant::parse(pack, text).map_err(Refusal::from)?;
     grant.check_requested(request).map_err(|error| {
-        let mut refusal = Refusal::new(Code::GrantExceedsRequest, error.to_string());
-        refusal.hints.push(format!("capstan pack audit {pack}"));
-        Error::Refused(refusal)
+        Error::Refused(Refusal::new(Code::GrantExceedsRequest, error.to_string()).hint(see))
     })?;
     Ok(grant)
 }
@@ -38,7 +37,7 @@ impl App {
     pub fn grant_add(&self, pack: &str, grant: &str) -> Result<Vec<GrantView>, Error> {
         let id = crate::packs::parse_id(pack)?;
         let installed = self.load_pack(&id)?;
-        let grant = parse(&id, grant, &installed.manifest().request)?;
+        let grant = parse(&id, grant, &installed.manifest().request, &format!("capstan pack audit {id}"))?;
         self.edit_grants(|grants| {
             grants.add(grant.clone());
             Ok(())

@@ -151,19 +151,24 @@ fn operation(
     function: &FunctionType,
     docs: Option<&str>,
 ) -> OperationView {
-    let params: Vec<String> =
-        function.params.iter().map(|param| format!("{}: {}", param.name, param.ty)).collect();
-    let result = function.result.as_ref().map(|ty| format!(" -> {ty}")).unwrap_or_default();
     OperationView {
         name: format!("{id}/{local}"),
         effect: declared.effect,
         idempotent: declared.idempotent,
-        signature: format!("({}){result}", params.join(", ")),
+        signature: signature(function),
         docs: docs.map(ToOwned::to_owned),
         limits: declared.limits.resolve(),
         arguments_schema: values::parameters_schema(function),
         result_schema: function.ok().map_or(serde_json::Value::Null, values::schema),
     }
+}
+
+/// Parameters and result as WIT would print them.
+pub(crate) fn signature(function: &FunctionType) -> String {
+    let params: Vec<String> =
+        function.params.iter().map(|param| format!("{}: {}", param.name, param.ty)).collect();
+    let result = function.result.as_ref().map(|ty| format!(" -> {ty}")).unwrap_or_default();
+    format!("({}){result}", params.join(", "))
 }
 
 fn capabilities(parts: &Parts<'_>, grants: &Grants) -> Vec<CapabilityView> {

@@ -27,6 +27,7 @@ mod operations;
 mod packs;
 mod plans;
 mod runs;
+mod sources;
 mod system;
 mod template;
 mod time;

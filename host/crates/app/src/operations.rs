@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use authority::{Authority, Grant};
+use authority::{Authority, Denied, Grant};
 use base::{Code, Digest, OperationName, PackId, Refusal, RootName};
 use engine::files::{RootError, Roots};
 use engine::{ArtifactError, Artifacts, CancelToken, HostContext, Invocation, Outcome, Report};
@@ -17,7 +17,7 @@ use crate::host::denied_call;
 use crate::inspect;
 use crate::packs::parse_id;
 use crate::view::{CallError, CallView, OperationView, RunView};
-use crate::{Error, Home, build, diff, grants, system};
+use crate::{Error, Home, build, diff, grants, sources, system};
 
 /// What a call is given beside its operation.
 #[derive(Debug, Clone)]
@@ -90,7 +90,8 @@ impl App {
         }
         let authority =
             Authority::of(&pack.manifest().request, &grants::load(&self.home)?, &name.pack, effect);
-        self.call(&pack, &name.local(), authority, options).map(CallResult::Called).map_err(|error| {
+        let cure = |denied: &Denied| denied.hint(&name.pack);
+        self.call(&pack, &name.local(), authority, options, &cure).map(CallResult::Called).map_err(|error| {
             match error {
                 // Only an installed operation can be shown.
                 Error::Refused(refusal) if refusal.code == Code::CallArguments => {
@@ -120,10 +121,14 @@ impl App {
         let role = Role::Pack { publisher: manifest.id.publisher.clone() };
         trust.add(TrustedKey { role, key: key.public()?, added: self.clock.now() })?;
         let pack = pack::verify(pack::sign(files, &key, None)?, &trust)?;
-        let granted = development_grants(&pack, &options.grants)?;
-        let effect = declared(&pack, local)?.effect;
-        let authority = Authority::of(&pack.manifest().request, &granted, &manifest.id, effect);
-        self.call(&pack, local, authority, options)
+        let Some(declared) = pack.manifest().operations.get(local) else {
+            return Err(sources::unknown(&pack, local));
+        };
+        let granted = development_grants(&pack, folder, &options.grants)?;
+        let authority = Authority::of(&pack.manifest().request, &granted, &manifest.id, declared.effect);
+        let cure = |denied: &Denied| sources::cure(denied, folder, local);
+        self.call(&pack, local, authority, options, &cure)
+            .map_err(|error| sources::with_signature(error, &pack, local))
     }
 
     fn call(
@@ -132,6 +137,7 @@ impl App {
         local: &str,
         authority: Authority,
         options: &CallOptions,
+        cure: &dyn Fn(&Denied) -> Option<String>,
     ) -> Result<CallView, Error> {
         let declared = declared(pack, local)?;
         let signature = signature(pack, local)?;
@@ -155,7 +161,7 @@ impl App {
             cancel: CancelToken::default(),
         };
         let report = program.invoke(invocation);
-        Ok(view(&pack.manifest().id, local, &report, &roots))
+        Ok(view(&pack.manifest().id, local, &report, &roots, cure))
     }
 }
 
@@ -182,16 +188,21 @@ fn signature<'a>(pack: &'a VerifiedPack, local: &str) -> Result<&'a FunctionType
 
 fn unknown(pack: &VerifiedPack, local: &str) -> Error {
     let id = &pack.manifest().id;
-    let known = pack.manifest().operations.keys();
     let mut refusal = Refusal::new(Code::PlanOperation, format!("`{id}` has no operation `{local}`"));
-    let close = known
-        .map(|name| (strsim::jaro_winkler(name, local), name))
-        .filter(|(likeness, _)| *likeness > 0.8)
-        .max_by(|a, b| a.0.total_cmp(&b.0));
-    if let Some((_, name)) = close {
+    if let Some(name) = nearest(pack, local) {
         refusal = refusal.hint(format!("did you mean `{name}`?"));
     }
     Error::Refused(refusal.hint(format!("capstan op list {id}")))
+}
+
+/// The operation that `local` most likely means, which may be the function's name alone.
+pub(crate) fn nearest<'a>(pack: &'a VerifiedPack, local: &str) -> Option<&'a str> {
+    let likeness = |name: &str| {
+        let function = name.split_once('.').filter(|_| !local.contains('.')).map_or(name, |(_, name)| name);
+        strsim::jaro_winkler(name, local).max(strsim::jaro_winkler(function, local))
+    };
+    let known = pack.manifest().operations.keys().map(|name| (likeness(name), name.as_str()));
+    known.filter(|(likeness, _)| *likeness > 0.8).max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, name)| name)
 }
 
 fn arguments(text: &str, function: &FunctionType, local: &str) -> Result<Vec<values::Value>, Error> {
@@ -205,7 +216,11 @@ fn arguments(text: &str, function: &FunctionType, local: &str) -> Result<Vec<val
 }
 
 /// All that the pack requests, or what the author names instead.
-fn development_grants(pack: &VerifiedPack, texts: &[String]) -> Result<authority::Grants, Error> {
+fn development_grants(
+    pack: &VerifiedPack,
+    folder: &Path,
+    texts: &[String],
+) -> Result<authority::Grants, Error> {
     let id = &pack.manifest().id;
     let request = &pack.manifest().request;
     let mut granted = authority::Grants::new();
@@ -215,7 +230,7 @@ fn development_grants(pack: &VerifiedPack, texts: &[String]) -> Result<authority
         }
     }
     for text in texts {
-        granted.add(grants::parse(id, text, request)?);
+        granted.add(grants::parse(id, text, request, &sources::requests(folder, request))?);
     }
     Ok(granted)
 }
@@ -248,20 +263,26 @@ pub(crate) fn name_roots(workspace: &Path, roots: &[String]) -> Result<BTreeMap<
     Ok(named)
 }
 
-fn view(id: &PackId, local: &str, report: &Report, roots: &Roots) -> CallView {
+fn view(
+    id: &PackId,
+    local: &str,
+    report: &Report,
+    roots: &Roots,
+    cure: &dyn Fn(&Denied) -> Option<String>,
+) -> CallView {
     let (outcome, result, reason) = match &report.outcome {
         Outcome::Returned(value) => ("returned", value.as_ref(), None),
         Outcome::Failed(value) => ("failed", value.as_ref(), None),
         Outcome::Denied(denied) => ("denied", None, Some(denied.to_string())),
         Outcome::Trapped(trap) => ("trapped", None, Some(trap.as_str().to_owned())),
     };
-    let mut denied: Vec<&authority::Denied> = report.denied.iter().collect();
+    let mut denied: Vec<&Denied> = report.denied.iter().collect();
     if let Outcome::Denied(last) = &report.outcome
         && !denied.contains(&last)
     {
         denied.push(last);
     }
-    let mut missing_grants: Vec<String> = denied.iter().filter_map(|denied| denied.hint(id)).collect();
+    let mut missing_grants: Vec<String> = denied.iter().filter_map(|denied| cure(denied)).collect();
     missing_grants.sort();
     missing_grants.dedup();
     CallView {

@@ -170,10 +170,11 @@ impl App {
         let pack =
             pack::verify(files, &trust).map_err(|refusal| trust_hint(refusal, folder, &fingerprints))?;
         let id = pack.manifest().id.clone();
+        let audit = format!("capstan pack audit {}", folder.display());
         let new_grants = options
             .grants
             .iter()
-            .map(|text| grants::parse(&id, text, &pack.manifest().request))
+            .map(|text| grants::parse(&id, text, &pack.manifest().request, &audit))
             .collect::<Result<Vec<Grant>, Error>>()?;
         // Compiled now, so that the first call finds it in the cache, and a component that does
         // not compile is refused before anything is written.
