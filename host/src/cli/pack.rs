@@ -2,8 +2,9 @@
 
 mod install;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use app::InspectView;
 use clap::Subcommand;
 
 use super::{Context, render};
@@ -131,8 +132,8 @@ pub(super) fn exec(command: Command, context: &Context) -> Result<Output, Failur
         }
         Command::Build(args) => {
             let view = app.pack_build(&args.folder)?;
-            let sign = app.sign_command(&args.folder);
-            Ok(Output::done(format!("{}hint: {sign}\n", render::build(&view)), &view))
+            let hint = format!("hint: {}\n", app.sign_command(&args.folder));
+            Ok(Output::done(render::build(&view) + &hint, &view))
         }
         Command::Sign(args) => {
             let view = app.pack_sign(&args.folder, args.key.as_deref())?;
@@ -140,7 +141,8 @@ pub(super) fn exec(command: Command, context: &Context) -> Result<Output, Failur
         }
         Command::Validate(args) => {
             let view = app.pack_validate(&args.folder)?;
-            Ok(Output::done(render::validate(&view), &view))
+            let hint = sign_hint(&view, &args.folder, context);
+            Ok(Output::done(render::validate(&view) + &hint, &view))
         }
         Command::Install(args) => install::exec(&args, context),
         Command::Uninstall(args) => {
@@ -157,7 +159,8 @@ pub(super) fn exec(command: Command, context: &Context) -> Result<Output, Failur
         }
         Command::Audit(args) => {
             let view = app.pack_inspect(&args.pack)?;
-            Ok(Output::done(render::audit(&view), &view))
+            let hint = sign_hint(&view, Path::new(&args.pack), context);
+            Ok(Output::done(render::audit(&view) + &hint, &view))
         }
         Command::Health(args) => {
             let view = app.pack_health(&args.pack)?;
@@ -165,4 +168,12 @@ pub(super) fn exec(command: Command, context: &Context) -> Result<Output, Failur
             Ok(Output::done(render::findings(&view.findings), &view).exit(exit))
         }
     }
+}
+
+/// What comes next for a pack in a folder that nobody signed yet.
+fn sign_hint(view: &InspectView, folder: &Path, context: &Context) -> String {
+    if view.signature == "unsigned" {
+        return format!("hint: {}\n", context.app.sign_command(folder));
+    }
+    String::new()
 }

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use tests::Env;
 
+use crate::place;
 use crate::sources::Sources;
 
 /// A home, and a folder to write packs in.
@@ -125,4 +126,60 @@ fn an_error_in_the_wit_has_its_place() {
         // It is told alone: nothing was compiled.
         assert!(refused.stderr.starts_with("error[E-WIT-MALFORMED]: "), "{}", refused.stderr);
     }
+}
+
+#[test]
+fn a_pack_without_an_envelope_is_signed_next() {
+    let env = place::clone();
+    drop(env.run(["init"]).exits(0));
+    drop(env.run(["key", "new", "acme"]).exits(0));
+    std::fs::remove_file(env.work().join("packs/text/dist/pack.dsse.json")).unwrap();
+    let hint = "hint: capstan pack sign packs/text --key acme\n";
+    let refused = env.run(["pack", "install", "packs/text"]).exits(4).says("E-ENVELOPE-MISSING");
+    assert!(refused.stderr.ends_with(hint), "{}", refused.stderr);
+    for looking in ["audit", "validate"] {
+        assert!(env.run(["pack", looking, "packs/text"]).exits(0).stdout.ends_with(hint));
+    }
+    drop(env.run(["key", "new", "other"]).exits(0));
+    drop(
+        env.run(["pack", "audit", "packs/text"])
+            .exits(0)
+            .says("hint: capstan pack sign packs/text --key <name>\n"),
+    );
+    drop(env.run(["pack", "sign", "packs/text", "--key", "acme"]).exits(0));
+    let signed = env.run(["pack", "audit", "packs/text"]).exits(0);
+    assert!(!signed.stdout.contains("hint: "), "{}", signed.stdout);
+}
+
+#[test]
+fn a_publisher_with_a_new_key_and_a_statement_of_the_same_version_are_told() {
+    let env = place::clone();
+    drop(env.run(["init"]).exits(0));
+    let sign = |key: &str| {
+        drop(env.run(["pack", "sign", "packs/text", "--key", key]).exits(0));
+    };
+    let key = |name: &str| {
+        env.json(["key", "new", name]).exits(0).json()["fingerprint"].as_str().unwrap().to_owned()
+    };
+    let (old, new) = (key("old"), key("new"));
+    sign("old");
+    let install = ["pack", "install", "packs/text"];
+    let first = env.run(install).exits(4).says("E-SIG-UNTRUSTED");
+    assert!(!first.stderr.contains("trusted with another key"), "{}", first.stderr);
+    drop(env.run([&install[..], &["--trust", &old]].concat()).exits(0));
+    sign("new");
+    let refused = env.run(install).exits(4).says("E-SIG-UNTRUSTED");
+    let refused = refused.says(&format!("packs of `capstan` are trusted with another key, `{old}`"));
+    let hints: Vec<_> =
+        refused.stderr.lines().filter_map(|line| line.strip_prefix("hint: capstan ")).collect();
+    assert_eq!(hints, [format!("trust remove {old}"), format!("pack install packs/text --trust {new}")]);
+    let note = "note: the version is the one that was installed, the statement is another\n";
+    drop(env.run(hints[0].split(' ')).exits(0));
+    drop(
+        env.run(hints[1].split(' ')).exits(0).says("Installed `capstan:text` 0.1.0 over 0.1.0.\n").says(note),
+    );
+    let again = env.run(install).exits(0).says("`capstan:text` 0.1.0 was installed already.\n");
+    assert!(!again.stdout.contains("note: "), "{}", again.stdout);
+    let again = env.json(install).exits(0).json();
+    assert_eq!((&again["unchanged"], &again["replaced"]), (&true.into(), &serde_json::Value::Null));
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use authority::{Authority, Grant};
-use base::{Code, Digest, Effect, PackId, Refusal};
+use base::{Code, Digest, Effect, Label, PackId, Refusal};
 use pack::{Fingerprint, PackFiles, Role, TrustedKey};
 use serde::{Deserialize, Serialize};
 
@@ -156,6 +156,7 @@ impl App {
     pub fn pack_install(&self, folder: &Path, options: &InstallOptions) -> Result<InstallView, Error> {
         self.require_home()?;
         let files = PackFiles::read(&build::pack_folder(folder))?;
+        files.require(pack::ENVELOPE).map_err(|refusal| refusal.hint(self.sign_command(folder)))?;
         let introduced = match &options.trust {
             Some(text) => {
                 let (publisher, key) = pack::introduce(&files, &text.parse::<Fingerprint>()?)?;
@@ -163,12 +164,9 @@ impl App {
             }
             None => None,
         };
-        let fingerprints = pack::Envelope::parse(files.get(pack::ENVELOPE).unwrap_or_default())
-            .map(|envelope| envelope.fingerprints())
-            .unwrap_or_default();
         let (trust, _) = self.trust_with(introduced.as_ref())?;
-        let pack =
-            pack::verify(files, &trust).map_err(|refusal| trust_hint(refusal, folder, &fingerprints))?;
+        let signers = signers(&files, &trust);
+        let pack = pack::verify(files, &trust).map_err(|refusal| trust_hint(refusal, folder, &signers))?;
         let id = pack.manifest().id.clone();
         let audit = format!("capstan pack audit {}", folder.display());
         let new_grants = options
@@ -199,7 +197,7 @@ impl App {
         let authority = Authority::of(&pack.manifest().request, &all, &id, Effect::Destructive);
         Ok(InstallView {
             version: pack.manifest().version.to_string(),
-            replaced: diff.previous.map(|version| version.to_string()),
+            replaced: diff.previous.filter(|_| !installed.unchanged).map(|version| version.to_string()),
             statement: pack.statement_digest(),
             signer: pack.signer().to_string(),
             trusted_now,
@@ -312,15 +310,45 @@ fn only(record: &keys::KeyRecord, id: &PackId) -> Result<pack::TrustStore, Error
     Ok(trust)
 }
 
+/// A key that signed a pack that is to be installed.
+struct Signer {
+    fingerprint: Fingerprint,
+    /// Whose packs are trusted with another key already: a publisher has one.
+    instead_of: Option<(Label, Fingerprint)>,
+}
+
+/// The keys that an envelope brings.
+fn signers(files: &PackFiles, trust: &pack::TrustStore) -> Vec<Signer> {
+    let envelope = pack::Envelope::parse(files.get(pack::ENVELOPE).unwrap_or_default());
+    let fingerprints = envelope.map(|envelope| envelope.fingerprints()).unwrap_or_default();
+    let signer = |fingerprint: Fingerprint| {
+        let publisher = pack::introduce(files, &fingerprint).ok().map(|(publisher, _)| publisher);
+        let instead_of = publisher.and_then(|publisher| {
+            let trusted = trust.pack_key(&publisher)?.fingerprint();
+            Some((publisher, trusted))
+        });
+        Signer { fingerprint, instead_of }
+    };
+    fingerprints.into_iter().map(signer).collect()
+}
+
 /// An untrusted pack says who signed it and what to type if that is who the operator expects.
-fn trust_hint(refusal: Refusal, folder: &Path, fingerprints: &[Fingerprint]) -> Refusal {
+fn trust_hint(refusal: Refusal, folder: &Path, signers: &[Signer]) -> Refusal {
     if refusal.code != Code::SigUntrusted {
         return refusal;
     }
     let bare = Refusal { hints: Vec::new(), ..refusal };
-    fingerprints.iter().fold(bare, |refusal, fingerprint| {
+    signers.iter().fold(bare, |mut refusal, Signer { fingerprint, instead_of }| {
+        let install = format!("capstan pack install {} --trust {fingerprint}", folder.display());
+        let Some((publisher, trusted)) = instead_of else {
+            return refusal
+                .hint(format!("if `{fingerprint}` is the publisher's key, as they told you by another way:"))
+                .hint(install);
+        };
+        refusal.message += &format!("; packs of `{publisher}` are trusted with another key, `{trusted}`");
         refusal
-            .hint(format!("if `{fingerprint}` is the publisher's key, as they told you by another way:"))
-            .hint(format!("capstan pack install {} --trust {fingerprint}", folder.display()))
+            .hint(format!("only if `{fingerprint}` replaces it, as they told you by another way:"))
+            .hint(format!("capstan trust remove {trusted}"))
+            .hint(install)
     })
 }

@@ -59,6 +59,9 @@ pub(crate) fn install(view: &InstallView) -> String {
         (Some(old), _) => format!("Installed `{}` {} over {old}.\n", view.pack, view.version),
         (None, _) => format!("Installed `{}` {}.\n", view.pack, view.version),
     };
+    if view.replaced.as_ref() == Some(&view.version) {
+        text += "note: the version is the one that was installed, the statement is another\n";
+    }
     text += &format!("  statement  {}\n  signer     {}", view.statement, view.signer);
     text += if view.trusted_now { " (trusted from now on)\n" } else { "\n" };
     text += &format!("  granted    {}\n", list(&view.granted));
