@@ -72,6 +72,10 @@ fn types_have_the_json_and_manifests_the_keys_that_are_shown() {
     let said: serde_json::Value = serde_json::from_str(&call("notes.echo", &shown)).unwrap();
     let shown: serde_json::Value = serde_json::from_str(&shown).unwrap();
     assert_eq!(said, shown["sample"]);
+    // It calls nothing of the host, and imports what its panics need.
+    let built = sources.run(&env, &["pack", "build", "notes", "--format", "json"]).exits(0).json();
+    assert_eq!(built["imports"], serde_json::json!(["capstan:host/log@0.1.0"]));
+    drop(sources.run(&env, &["pack", "audit", "notes"]).exits(0).says("none: it can only compute and log"));
 }
 
 /// Holds the README's table of limits against the pack in `notes/dist`.
