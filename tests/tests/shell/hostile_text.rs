@@ -89,24 +89,25 @@ fn an_approval_cannot_be_forged_by_what_it_is_about() {
         let arguments = serde_json::json!({ "path": path, "text": text }).to_string();
         let parked = env.run(["op", "call", "capstan:files/tree.write", &arguments]).exits(3);
         let shown = env.run(["approval", "show", "last"]).exits(0);
-        for line in shown.stdout.lines() {
+        let until = shown.stdout.lines().take_while(|line| !line.starts_with("  which is over"));
+        for line in until {
             assert!(parked.stdout.contains(line), "both show {line:?}:\n{}", parked.stdout);
         }
         shown.stdout
     };
     let shown = park("a\n@@ -1 +1 @@\n-x\n+y", "new\n");
     assert!(
-        shown.contains("\n+++ \"b/workspace/a\\n@@ -1 +1 @@\\n-x\\n+y\"\n@@ -0,0 +1 @@\n+new\n"),
+        shown.contains("\n  | +++ \"b/workspace/a\\n@@ -1 +1 @@\\n-x\\n+y\"\n  | @@ -0,0 +1 @@\n  | +new\n"),
         "{shown}"
     );
-    assert_eq!(shown.lines().filter(|line| line.starts_with("@@")).count(), 1, "{shown}");
+    assert_eq!(shown.lines().filter(|line| line.starts_with("  | @@")).count(), 1, "{shown}");
     env.write("b", "keep\rme\n");
     let shown = park("b", "keep\rrm -rf x\n");
-    assert!(shown.contains("\n-keep\\u{d}me\n+keep\\u{d}rm -rf x\n"), "{shown}");
+    assert!(shown.contains("\n  | -keep\\u{d}me\n  | +keep\\u{d}rm -rf x\n"), "{shown}");
     let shown = park("c", "\0\nrm -rf x\n");
-    assert!(shown.contains("\n+\\u{0}\n+rm -rf x\n"), "{shown}");
+    assert!(shown.contains("\n  | +\\u{0}\n  | +rm -rf x\n"), "{shown}");
     let plain = park("plain name.md", "new\n");
-    assert!(plain.contains("\n+++ b/workspace/plain name.md\n@@ -0,0 +1 @@\n+new\n"), "{plain}");
+    assert!(plain.contains("\n  | +++ b/workspace/plain name.md\n  | @@ -0,0 +1 @@\n  | +new\n"), "{plain}");
 }
 
 /// A name that others chose may be part of a message.

@@ -86,7 +86,7 @@ pub(crate) fn run(view: &RunView) -> String {
         text += &self::step(step);
     }
     if let Some(reason) = &view.reason {
-        text += &format!("{}: {}\n", reason.code, visible(&reason.message));
+        text += &format!("{}: {}\n", reason.code, one_line(&reason.message));
     }
     for approval in &view.approvals {
         if matches!(approval.status.as_str(), "waiting" | "expired") {
@@ -117,7 +117,7 @@ fn step(step: &StepView) -> String {
     let tries = if step.attempts > 1 { format!("  {} attempts", step.attempts) } else { String::new() };
     let mut text = format!("  {:<18} {:<16} {}{items}{tries}\n", step.status, step.id, step.operation);
     if let Some(reason) = &step.reason {
-        text += &format!("    {}: {}\n", reason.code, visible(&reason.message));
+        text += &format!("    {}: {}\n", reason.code, one_line(&reason.message));
     }
     for receipt in &step.receipts {
         text += &format!("    {}\n", self::receipt(receipt));
