@@ -16,14 +16,15 @@ use crate::limits::{CHATTY, drawer, grower, handle_taker, logger, producer, recu
 use crate::wasi;
 
 const ALONE: &str = "CAPSTAN_TEST_ALONE";
-const NAME: &str = "leak::ten_thousand_hostile_calls_leave_nothing_behind";
+const NAME: &str = "leak::ten_thousand_hostile_calls_from_eight_threads_leave_nothing_behind";
 /// After so many calls each pool and cache of the process has its size.
 const SETTLED: usize = 1_000;
 const CALLS: usize = 10_000;
+const THREADS: usize = 8;
 const GROWTH_MAX: u64 = 8 << 20;
 
 #[test]
-fn ten_thousand_hostile_calls_leave_nothing_behind() {
+fn ten_thousand_hostile_calls_from_eight_threads_leave_nothing_behind() {
     if std::env::var_os(ALONE).is_none() {
         let this = std::env::current_exe().unwrap();
         let alone =
@@ -34,16 +35,47 @@ fn ten_thousand_hostile_calls_leave_nothing_behind() {
         return;
     }
     let attacks = attacks();
-    for attack in attacks.iter().cycle().take(SETTLED) {
-        attack.make();
-    }
-    let settled = resident_bytes();
-    for attack in attacks.iter().cycle().take(CALLS - SETTLED) {
-        attack.make();
-    }
-    let grown = resident_bytes().saturating_sub(settled);
+    make(&attacks, SETTLED);
+    let settled = Held::now();
+    make(&attacks, CALLS - SETTLED);
+    let held = Held::now();
+    let grown = held.resident_bytes.saturating_sub(settled.resident_bytes);
     assert!(grown <= GROWTH_MAX, "{grown} bytes more than after {SETTLED} calls");
+    let countable = |held: &Held| (held.files, held.threads, held.children);
+    assert_eq!(countable(&held), countable(&settled), "open files, threads, children");
     assert_next_call_works();
+}
+
+/// Makes `calls` calls, one attack after the other, on all threads at once.
+fn make(attacks: &[Attack], calls: usize) {
+    std::thread::scope(|scope| {
+        for thread in 0..THREADS {
+            let mine = (thread..calls).step_by(THREADS);
+            scope.spawn(move || mine.for_each(|number| attacks[number % attacks.len()].make()));
+        }
+    });
+}
+
+/// What this process holds.
+struct Held {
+    resident_bytes: u64,
+    files: usize,
+    threads: usize,
+    children: usize,
+}
+
+impl Held {
+    fn now() -> Self {
+        let count = |path: &str| fs::read_dir(path).unwrap().count();
+        let tasks = fs::read_dir("/proc/self/task").unwrap().flatten();
+        let children = tasks.map(|task| fs::read_to_string(task.path().join("children")).unwrap_or_default());
+        Self {
+            resident_bytes: resident_bytes(),
+            files: count("/proc/self/fd"),
+            threads: count("/proc/self/task"),
+            children: children.map(|list| list.split_whitespace().count()).sum(),
+        }
+    }
 }
 
 fn resident_bytes() -> u64 {
@@ -55,7 +87,7 @@ fn resident_bytes() -> u64 {
 /// A call that ends with `trap`.
 struct Attack {
     program: Program,
-    invocation: Box<dyn Fn() -> Invocation>,
+    invocation: Box<dyn Fn() -> Invocation + Send + Sync>,
     trap: Trap,
 }
 
