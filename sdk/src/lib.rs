@@ -24,6 +24,7 @@
 pub mod artifacts;
 pub mod clock;
 pub mod files;
+pub mod http;
 pub mod log;
 pub mod random;
 
@@ -48,7 +49,9 @@ mod bindings {
 /// The host's interfaces as they are in WIT, for types that a pack passes on in its own interface
 /// (`use capstan:host/types@0.1.0.{file-error}`).
 pub mod host {
-    pub use crate::bindings::capstan::host::{artifacts, clock, files_read, files_write, log, random, types};
+    pub use crate::bindings::capstan::host::{
+        artifacts, clock, files_read, files_write, http_read, log, random, types,
+    };
 }
 
 /// Makes this crate a pack: `pack!(Notes);`
@@ -79,6 +82,7 @@ macro_rules! pack {
                     "capstan:host/clock@0.1.0": ::capstan_sdk::host::clock,
                     "capstan:host/files-read@0.1.0": ::capstan_sdk::host::files_read,
                     "capstan:host/files-write@0.1.0": ::capstan_sdk::host::files_write,
+                    "capstan:host/http-read@0.1.0": ::capstan_sdk::host::http_read,
                     "capstan:host/log@0.1.0": ::capstan_sdk::host::log,
                     "capstan:host/random@0.1.0": ::capstan_sdk::host::random,
                     "capstan:host/types@0.1.0": ::capstan_sdk::host::types,

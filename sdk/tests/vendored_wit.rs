@@ -17,6 +17,7 @@ fn every_copy_equals_the_original() {
     let projects = [
         "sdk/template",
         "packs/files",
+        "packs/http",
         "packs/text",
         "tests/guests/limits",
         "tests/guests/writer",

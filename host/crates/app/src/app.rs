@@ -3,7 +3,9 @@
 use std::sync::{Arc, OnceLock};
 
 use base::{Clock, Code, Digest, NoProbe, PackId, Probe, Refusal};
-use engine::{CacheSettings, CompileError, Compiler, Engine, EngineSettings, LoadError, Program};
+use engine::{
+    CacheSettings, CompileError, Compiler, Engine, EngineSettings, HttpClient, HttpSettings, LoadError, Program,
+};
 use journal::Journal;
 use pack::{Store, VerifiedPack};
 
@@ -30,6 +32,7 @@ pub struct App {
     pub(crate) probe: Arc<dyn Probe>,
     pub(crate) guest_cargo_args: Vec<String>,
     engine: OnceLock<Engine>,
+    http: OnceLock<HttpClient>,
     journal: OnceLock<Journal>,
 }
 
@@ -47,6 +50,7 @@ impl App {
             probe,
             guest_cargo_args: settings.guest_cargo_args,
             engine: OnceLock::new(),
+            http: OnceLock::new(),
             journal: OnceLock::new(),
         }
     }
@@ -114,6 +118,15 @@ impl App {
                 .then(|| format!("raise `[compile]` in `{}`", self.home.file(config::FILE).display()));
             Error::Refused(hint.into_iter().fold(refusal, Refusal::hint))
         })
+    }
+
+    /// The client for guests' requests, one for all calls of this process.
+    pub(crate) fn http(&self) -> Result<HttpClient, Error> {
+        if let Some(http) = self.http.get() {
+            return Ok(http.clone());
+        }
+        let http = HttpClient::new(HttpSettings::default()).map_err(|error| Error::Bug(error.to_string()))?;
+        Ok(self.http.get_or_init(|| http).clone())
     }
 
     /// The secret is made on first use; a damaged one is replaced, which only empties the cache.

@@ -117,6 +117,7 @@ impl App {
                         .map_err(|error| Error::Bug(error.to_string()))?,
                 ),
                 artifacts: Arc::new(Nothing),
+                http: self.http()?,
                 clock: Arc::clone(&self.clock),
                 seed: system::random::<32>()?,
             },

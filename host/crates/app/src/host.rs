@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use base::{Change, Clock, Code, Digest, OperationName, PackId, Probe, Refusal};
 use engine::files::{self, FileProblem, Roots};
 use engine::{
-    ArtifactError, Artifacts, CancelToken, GuestThreads, HostContext, Invocation, Outcome, Program,
+    ArtifactError, Artifacts, CancelToken, GuestThreads, HostContext, HttpClient, Invocation, Outcome,
+    Program,
 };
 use journal::{DeniedCall, HowApplied, Journal, RootRecord};
 use run::{ApplyError, CallFuture, CallOutcome, CallReport, CallRequest, Effects, Invoke, OnDisk};
@@ -37,6 +38,7 @@ pub(crate) struct Calls {
     pub(crate) threads: Arc<GuestThreads>,
     pub(crate) roots: Arc<Roots>,
     pub(crate) journal: Journal,
+    pub(crate) http: HttpClient,
     pub(crate) clock: Arc<dyn Clock>,
 }
 
@@ -82,6 +84,7 @@ impl Calls {
             host: HostContext {
                 roots: Arc::clone(&self.roots),
                 artifacts,
+                http: self.http.clone(),
                 clock: Arc::clone(&self.clock),
                 seed,
             },

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use authority::{Authority, Grants, PathScope};
+use authority::{Authority, Grants, Scope};
 use base::{Capability, Digest, Effect, PackId};
 use pack::{Docs, ImportKind, Inspection, Manifest, Operation, PackFiles, VerifiedPack};
 use values::FunctionType;
@@ -205,7 +205,7 @@ fn capabilities(parts: &Parts<'_>, grants: &Grants) -> Vec<CapabilityView> {
 }
 
 /// The scopes as text; a capability that has none is all or nothing.
-fn scopes(scopes: Option<&[PathScope]>) -> Vec<String> {
+fn scopes(scopes: Option<&[Scope]>) -> Vec<String> {
     match scopes {
         None => Vec::new(),
         Some([]) => vec!["*".to_owned()],

@@ -155,6 +155,7 @@ impl App {
             host: HostContext {
                 roots: Arc::clone(&roots),
                 artifacts: Arc::new(NoArtifacts),
+                http: self.http()?,
                 clock: Arc::clone(&self.clock),
                 seed: system::random::<32>()?,
             },

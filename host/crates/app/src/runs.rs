@@ -52,6 +52,7 @@ impl App {
             threads: Arc::new(GuestThreads::per_core().map_err(io("start the guest threads"))?),
             roots: Arc::clone(&roots),
             journal: self.journal()?.clone(),
+            http: self.http()?,
             clock: Arc::clone(&self.clock),
         };
         let host = self.host(Arc::new(calls), &roots)?;

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 
 use base::{Capability, Digest, Effect, FramedHasher, PackId, RootName};
+use ipnet::IpNet;
 
-use crate::denied::place;
+use crate::denied::{cut, place};
 use crate::grant::arguments;
-use crate::{Denied, DeniedReason, Grants, PathScope, Request};
+use crate::{Denied, DeniedReason, Grants, HttpUrl, PathScope, Request, Scope, UrlScope};
 
 /// What one operation of one pack may reach. Something is permitted if the request, the grants
 /// and the effect each permit it.
@@ -20,8 +21,8 @@ pub struct Authority {
 /// A capability that is requested or granted. `Some` of no scopes is a capability without scopes.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 struct Row {
-    requested: Option<Vec<PathScope>>,
-    granted: Option<Vec<PathScope>>,
+    requested: Option<Vec<Scope>>,
+    granted: Option<Vec<Scope>>,
 }
 
 /// Why one capability is live or not, for people.
@@ -30,9 +31,9 @@ pub struct Explanation<'a> {
     /// The capability.
     pub capability: Capability,
     /// The scopes that the pack asks for; none if it does not ask.
-    pub requested: Option<&'a [PathScope]>,
+    pub requested: Option<&'a [Scope]>,
     /// The scopes that the operator granted; none if there is no grant.
-    pub granted: Option<&'a [PathScope]>,
+    pub granted: Option<&'a [Scope]>,
     /// Whether the declared effect rules it out.
     pub cut_by_effect: bool,
     /// Whether a call can use it.
@@ -104,7 +105,9 @@ impl Authority {
     /// If it may not. A path that [`crate::check_path`] refuses, and one beyond what the pack asks
     /// for, is [`DeniedReason::NotRequested`], since no grant would help.
     pub fn permits_path(&self, capability: Capability, root: &RootName, path: &str) -> Result<(), Denied> {
-        self.decide(capability, root, path, |scope| scope.matches(root, path))
+        let holds = |scope: &Scope| scope.as_path().is_some_and(|scope| scope.matches(root, path));
+        self.decide(capability, &holds)
+            .map_err(|reason| self.denied_path(capability, root, path, reason, &holds))
     }
 
     /// Whether anything under `root` may be in reach of `capability`, so that listing it makes sense.
@@ -112,14 +115,37 @@ impl Authority {
     /// # Errors
     /// If nothing is.
     pub fn permits_root(&self, capability: Capability, root: &RootName) -> Result<(), Denied> {
-        self.decide(capability, root, "", |scope| scope.root() == root)
+        let holds = |scope: &Scope| scope.as_path().is_some_and(|scope| scope.root() == root);
+        self.decide(capability, &holds)
+            .map_err(|reason| self.denied_path(capability, root, "", reason, &holds))
+    }
+
+    /// Whether a call may use `capability` on `url`: one requested scope and one granted scope both
+    /// hold it. Gives the networks that the grants which hold it name: private and reserved addresses
+    /// in them may be dialled for it, and no others.
+    ///
+    /// # Errors
+    /// If it may not.
+    pub fn permits_url(&self, capability: Capability, url: &HttpUrl) -> Result<Vec<IpNet>, Denied> {
+        let holds = |scope: &Scope| scope.as_url().is_some_and(|scope| scope.matches(url));
+        match self.decide(capability, &holds) {
+            Ok(()) => {
+                let granted = self.granted(capability).iter().filter(|scope| holds(scope));
+                Ok(granted.filter_map(|scope| scope.as_url()?.network()).collect())
+            }
+            Err(reason) => {
+                let narrowest = || UrlScope::of_url(url).map(Scope::from);
+                Err(self.denied(capability, cut(&url.to_string()), reason, narrowest, &holds))
+            }
+        }
     }
 
     /// Whether anything below the folder `dir` under `root` (empty for the root itself) could be in
     /// reach: where not, a listing need not descend.
     #[must_use]
     pub fn reaches_below(&self, capability: Capability, root: &RootName, dir: &str) -> bool {
-        let below = |scopes: &[PathScope]| scopes.iter().any(|scope| scope.matches_prefix_dir(root, dir));
+        let reaches = |scope: &PathScope| scope.matches_prefix_dir(root, dir);
+        let below = |scopes: &[Scope]| scopes.iter().filter_map(Scope::as_path).any(reaches);
         self.live(capability) && below(self.requested(capability)) && below(self.granted(capability))
     }
 
@@ -162,11 +188,11 @@ impl Authority {
             .finish()
     }
 
-    fn requested(&self, capability: Capability) -> &[PathScope] {
+    fn requested(&self, capability: Capability) -> &[Scope] {
         self.rows.get(&capability).and_then(|row| row.requested.as_deref()).unwrap_or_default()
     }
 
-    fn granted(&self, capability: Capability) -> &[PathScope] {
+    fn granted(&self, capability: Capability) -> &[Scope] {
         self.rows.get(&capability).and_then(|row| row.granted.as_deref()).unwrap_or_default()
     }
 
@@ -179,48 +205,64 @@ impl Authority {
         if !capability.permitted_by(self.effect) {
             return Some(DeniedReason::AboveEffect);
         }
+        if capability.discloses() && self.holds_source() {
+            return Some(DeniedReason::Disclosure);
+        }
         if capability.needs_grant() && row.is_none_or(|row| row.granted.is_none()) {
             return Some(DeniedReason::NotGranted);
         }
         None
     }
 
-    fn decide(
-        &self,
-        capability: Capability,
-        root: &RootName,
-        path: &str,
-        holds: impl Fn(&PathScope) -> bool,
-    ) -> Result<(), Denied> {
-        let blocked = self.blocked(capability);
-        let reason = match blocked {
-            Some(reason @ (DeniedReason::NotRequested | DeniedReason::AboveEffect)) => reason,
-            _ if !self.requested(capability).iter().any(&holds) => DeniedReason::NotRequested,
-            Some(reason) => reason,
-            None if self.granted(capability).iter().any(&holds) => return Ok(()),
-            None => DeniedReason::OutOfScope,
-        };
-        let grantable = matches!(reason, DeniedReason::NotGranted | DeniedReason::OutOfScope);
-        let grant = grantable.then(|| self.narrowest(capability, root, path, &holds)).flatten();
-        let what = place(root, path);
-        Err(Denied { capability, what, reason, grant: grant.map(|scope| format!("{capability}={scope}")) })
+    /// Whether a call can read what it may not be free to pass on.
+    fn holds_source(&self) -> bool {
+        Capability::ALL.into_iter().any(|capability| capability.is_source() && self.live(capability))
     }
 
-    /// The least scope that a grant needs: the path, or what the pack asks for where the path cannot
-    /// be spelt.
-    fn narrowest(
+    /// Whether one requested and one granted scope hold what is asked for.
+    fn decide(&self, capability: Capability, holds: &dyn Fn(&Scope) -> bool) -> Result<(), DeniedReason> {
+        let blocked = self.blocked(capability);
+        match blocked {
+            Some(
+                reason @ (DeniedReason::NotRequested | DeniedReason::AboveEffect | DeniedReason::Disclosure),
+            ) => Err(reason),
+            _ if !self.requested(capability).iter().any(holds) => Err(DeniedReason::NotRequested),
+            Some(reason) => Err(reason),
+            None if self.granted(capability).iter().any(holds) => Ok(()),
+            None => Err(DeniedReason::OutOfScope),
+        }
+    }
+
+    fn denied_path(
         &self,
         capability: Capability,
         root: &RootName,
         path: &str,
-        holds: impl Fn(&PathScope) -> bool,
-    ) -> Option<PathScope> {
-        PathScope::of_path(root, path)
-            .or_else(|| self.requested(capability).iter().find(|scope| holds(scope)).cloned())
+        reason: DeniedReason,
+        holds: &dyn Fn(&Scope) -> bool,
+    ) -> Denied {
+        let narrowest = || PathScope::of_path(root, path).map(Scope::from);
+        self.denied(capability, place(root, path), reason, narrowest, holds)
+    }
+
+    /// The denial of `what`, with the least scope that a grant needs: `narrowest`, or what the pack
+    /// asks for where that cannot be spelt.
+    fn denied(
+        &self,
+        capability: Capability,
+        what: String,
+        reason: DeniedReason,
+        narrowest: impl Fn() -> Option<Scope>,
+        holds: &dyn Fn(&Scope) -> bool,
+    ) -> Denied {
+        let grantable = matches!(reason, DeniedReason::NotGranted | DeniedReason::OutOfScope);
+        let asked = || self.requested(capability).iter().find(|scope| holds(scope)).cloned();
+        let grant = grantable.then(|| narrowest().or_else(asked)).flatten();
+        Denied { capability, what, reason, grant: grant.map(|scope| format!("{capability}={scope}")) }
     }
 }
 
-fn hash_scopes(hasher: FramedHasher, scopes: &[PathScope]) -> FramedHasher {
+fn hash_scopes(hasher: FramedHasher, scopes: &[Scope]) -> FramedHasher {
     let start = hasher.number(scopes.len() as u64);
     scopes.iter().fold(start, |hasher, scope| hasher.field(scope.to_string()))
 }

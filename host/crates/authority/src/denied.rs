@@ -18,6 +18,12 @@ pub enum DeniedReason {
     OutOfScope,
     /// It is in the host's own folder. No grant helps.
     Reserved,
+    /// The operation may also read files or artifacts, and what it asks a host for tells that host
+    /// something. No grant helps.
+    Disclosure,
+    /// The address behind the name is private or reserved, and no grant that holds the URL names its
+    /// network. No grant is suggested: whoever controls the name chose the address.
+    SpecialAddress,
 }
 
 /// A call may not reach `what`.
@@ -26,7 +32,7 @@ pub enum DeniedReason {
 pub struct Denied {
     /// The capability that would be needed.
     pub capability: Capability,
-    /// `root:path` (cut to 200 characters), or empty where the capability has no scopes.
+    /// `root:path` or the URL without its query (cut to 200 characters), or empty where the capability has no scopes.
     pub what: String,
     /// Why.
     pub reason: DeniedReason,
@@ -61,7 +67,12 @@ pub fn grant_command(pack: &PackId, grant: &str) -> String {
 
 /// `root:path`, cut.
 pub(crate) fn place(root: &RootName, path: &str) -> String {
-    format!("{root}:{}", path.chars().take(WHAT_CHARS_MAX).collect::<String>())
+    format!("{root}:{}", cut(path))
+}
+
+/// What was asked for, as long as anybody reads it.
+pub(crate) fn cut(what: &str) -> String {
+    what.chars().take(WHAT_CHARS_MAX).collect()
 }
 
 fn of(what: &str) -> String {
@@ -75,5 +86,9 @@ fn why(reason: DeniedReason) -> &'static str {
         DeniedReason::NotGranted => "is not granted",
         DeniedReason::OutOfScope => "is outside what is granted",
         DeniedReason::Reserved => "is in the host's own folder, which no grant opens",
+        DeniedReason::Disclosure => {
+            "is not for an operation that reads files or artifacts: it would let it send what it reads to a host"
+        }
+        DeniedReason::SpecialAddress => "is at a private or reserved address that no grant names",
     }
 }

@@ -37,6 +37,16 @@ pub enum GlobError {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Glob {
     segments: Vec<Segment>,
+    dots: Dots,
+}
+
+/// What a leading dot of a name means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Dots {
+    /// The name is matched only by a pattern that spells the dot.
+    Hide,
+    /// Nothing.
+    Plain,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,7 +82,21 @@ impl Glob {
             return Err(GlobError::Character(c));
         }
         let segments = text.split('/').map(parse_segment).collect::<Result<_, _>>()?;
-        Ok(Self { segments })
+        Ok(Self { segments, dots: Dots::Hide })
+    }
+
+    /// A pattern for the path of a URL, without its first `/`: a leading dot is like any other
+    /// character, and segments may be empty.
+    pub(crate) fn parse_url(text: &str) -> Result<Self, GlobError> {
+        if text.len() > GLOB_BYTES_MAX {
+            return Err(GlobError::TooLong);
+        }
+        let segment = |text| match text {
+            "" => Ok(Segment::One(Vec::new())),
+            text => parse_segment(text),
+        };
+        let segments = text.split('/').map(segment).collect::<Result<_, _>>()?;
+        Ok(Self { segments, dots: Dots::Plain })
     }
 
     /// Whether it matches one path and no other.
@@ -138,8 +162,8 @@ impl Glob {
             for (index, segment) in self.segments.iter().enumerate().filter(|(i, _)| is_set(&reached, *i)) {
                 match segment {
                     // `**` takes this name and may take more.
-                    Segment::Any => set(&mut next, index, !name.starts_with('.')),
-                    Segment::One(tokens) => set(&mut next, index + 1, name_matches(tokens, name)),
+                    Segment::Any => set(&mut next, index, !self.dots.hide(name)),
+                    Segment::One(tokens) => set(&mut next, index + 1, name_matches(tokens, name, self.dots)),
                 }
             }
             skip_any(&self.segments, &mut next);
@@ -195,6 +219,13 @@ fn skip_any(segments: &[Segment], reached: &mut [bool]) {
     }
 }
 
+impl Dots {
+    /// Whether wildcards pass over `name`.
+    fn hide(self, name: &str) -> bool {
+        self == Self::Hide && name.starts_with('.')
+    }
+}
+
 fn is_set(places: &[bool], index: usize) -> bool {
     places.get(index).copied().unwrap_or(false)
 }
@@ -206,26 +237,26 @@ fn set(places: &mut [bool], index: usize, also: bool) {
     }
 }
 
-fn name_matches(tokens: &[Token], name: &str) -> bool {
+fn name_matches(tokens: &[Token], name: &str, dots: Dots) -> bool {
     let mut places = vec![false; name.len() + 1];
     set(&mut places, 0, true);
-    advance(tokens, name, places).last() == Some(&true)
+    advance(tokens, name, dots, places).last() == Some(&true)
 }
 
 /// Moves every place (a byte offset into `name`) over `tokens`.
-fn advance(tokens: &[Token], name: &str, mut places: Vec<bool>) -> Vec<bool> {
+fn advance(tokens: &[Token], name: &str, dots: Dots, mut places: Vec<bool>) -> Vec<bool> {
     for token in tokens {
         // A leading dot is matched by a spelt dot only, so no wildcard starts before it, not even
         // one that takes nothing.
-        if name.starts_with('.') && matches!(token, Token::AnyChar | Token::AnyText) {
+        if dots.hide(name) && matches!(token, Token::AnyChar | Token::AnyText) {
             places.iter_mut().take(1).for_each(|start| *start = false);
         }
-        places = step(token, name, &places);
+        places = step(token, name, dots, &places);
     }
     places
 }
 
-fn step(token: &Token, name: &str, places: &[bool]) -> Vec<bool> {
+fn step(token: &Token, name: &str, dots: Dots, places: &[bool]) -> Vec<bool> {
     let mut next = vec![false; places.len()];
     let starts = || places.iter().enumerate().filter(|(_, set)| **set).map(|(start, _)| start);
     match token {
@@ -249,7 +280,7 @@ fn step(token: &Token, name: &str, places: &[bool]) -> Vec<bool> {
         }
         Token::Either(branches) => {
             for branch in branches {
-                for (index, reached) in advance(branch, name, places.to_vec()).into_iter().enumerate() {
+                for (index, reached) in advance(branch, name, dots, places.to_vec()).into_iter().enumerate() {
                     set(&mut next, index, reached);
                 }
             }

@@ -2,7 +2,7 @@
 
 use base::{Capability, PackId};
 
-use crate::{ParseScopeError, PathScope, Request, RequestError};
+use crate::{ParseScopeError, Request, RequestError, Scope};
 
 /// What an operator lets a pack have.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -12,7 +12,7 @@ pub struct Grant {
     /// What.
     pub capability: Capability,
     /// Where; empty for a capability without scopes.
-    pub scopes: Vec<PathScope>,
+    pub scopes: Vec<Scope>,
 }
 
 /// The text is not a grant.
@@ -45,8 +45,8 @@ pub struct ExceedsRequestError {
 }
 
 impl Grant {
-    /// Parses the form of the command line: `files-read=workspace:**`, or `clock` for a capability
-    /// without scopes.
+    /// Parses the form of the command line: `files-read=workspace:**`,
+    /// `http-read=https://example.com/**`, or `clock` for a capability without scopes.
     ///
     /// # Errors
     /// If it is anything else.
@@ -56,7 +56,8 @@ impl Grant {
             None => (text, None),
         };
         let capability = parse_capability(name)?;
-        let scopes: Vec<PathScope> = scope.map(str::parse).transpose()?.into_iter().collect();
+        let scope = scope.map(|text| Scope::parse(capability, text)).transpose()?;
+        let scopes = Vec::from_iter(scope);
         RequestError::check(capability, &scopes)?;
         Ok(Self { pack: pack.clone(), capability, scopes })
     }
@@ -79,12 +80,7 @@ impl Grant {
             return Err(exceeds(format!("`{}`", self.capability)));
         }
         let asked = request.scopes(self.capability);
-        let meets = |scope: &PathScope| {
-            asked.iter().any(|asked| {
-                let inside = !scope.is_literal() || asked.matches(scope.root(), scope.glob());
-                inside && asked.may_meet(scope)
-            })
-        };
+        let meets = |scope: &Scope| asked.iter().any(|asked| scope.meets(asked));
         match self.scopes.iter().find(|scope| !meets(scope)) {
             Some(scope) => Err(exceeds(format!("`{}` of `{scope}`", self.capability))),
             None => Ok(()),
@@ -92,7 +88,7 @@ impl Grant {
     }
 }
 
-pub(crate) fn arguments(capability: Capability, scopes: &[PathScope]) -> Vec<String> {
+pub(crate) fn arguments(capability: Capability, scopes: &[Scope]) -> Vec<String> {
     if scopes.is_empty() {
         return vec![capability.to_string()];
     }

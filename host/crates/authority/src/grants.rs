@@ -8,11 +8,11 @@ use toml::Spanned;
 use toml::de::{DeString, DeTable, DeValue};
 
 use crate::grant::{closest, parse_capability};
-use crate::{Grant, ParseGrantError, PathScope, RequestError};
+use crate::{Grant, ParseGrantError, RequestError, Scope};
 
 /// Every grant of an operator. Grants of the same capability to the same pack add up.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Grants(BTreeMap<(PackId, Capability), BTreeSet<PathScope>>);
+pub struct Grants(BTreeMap<(PackId, Capability), BTreeSet<Scope>>);
 
 /// `grants.toml` is not what it should be.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -171,7 +171,7 @@ impl Reader<'_> {
         let named = capability.ok_or_else(|| missing("capability"))?;
         let capability =
             parse_capability(self.string(named)?).map_err(|error| self.unknown(named.span(), &error))?;
-        let scopes = scope.map(|scope| self.scopes(scope)).transpose()?.unwrap_or_default();
+        let scopes = scope.map(|scope| self.scopes(capability, scope)).transpose()?.unwrap_or_default();
         RequestError::check(capability, &scopes)
             .map_err(|error| self.fail(scope.map_or(named.span(), Spanned::span), error.to_string()))?;
         Ok(Grant { pack, capability, scopes })
@@ -193,16 +193,19 @@ impl Reader<'_> {
         })
     }
 
-    fn scopes(&self, value: &Spanned<DeValue<'_>>) -> Result<Vec<PathScope>, GrantsError> {
+    fn scopes(
+        &self,
+        capability: Capability,
+        value: &Spanned<DeValue<'_>>,
+    ) -> Result<Vec<Scope>, GrantsError> {
         let items = value.get_ref().as_array().ok_or_else(|| {
             self.fail(value.span(), "`scope` must be an array of strings, such as [\"workspace:**\"]")
         })?;
         items
             .iter()
             .map(|item| {
-                self.string(item)?
-                    .parse()
-                    .map_err(|error: crate::ParseScopeError| self.fail(item.span(), error.to_string()))
+                Scope::parse(capability, self.string(item)?)
+                    .map_err(|error| self.fail(item.span(), error.to_string()))
             })
             .collect()
     }

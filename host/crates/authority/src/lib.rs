@@ -1,7 +1,8 @@
 //! What a call may reach: requested by its pack, granted by the operator, permitted by its effect.
 //!
 //! Invariants: pure, no I/O; paths are compared as text and never looked up, so whoever opens a file
-//! sees to it that the lexical path is the real one. Nothing is permitted by default, and
+//! sees to it that the lexical path is the real one; a URL is compared as it was parsed, once, and its
+//! address is vetted by whoever dials. Nothing is permitted by default, and
 //! [`Authority`] has no constructor but the intersection. A path that [`check_path`] refuses is in
 //! no scope. Matching costs at most the product of the lengths of path and pattern, both bounded.
 
@@ -10,6 +11,7 @@ mod denied;
 mod glob;
 mod grant;
 mod grants;
+mod http_url;
 mod path;
 mod refusal;
 mod request;
@@ -20,6 +22,7 @@ pub use denied::{Denied, DeniedReason, grant_command};
 pub use glob::{GLOB_BYTES_MAX, GlobError};
 pub use grant::{ExceedsRequestError, Grant, ParseGrantError};
 pub use grants::{Grants, GrantsError};
+pub use http_url::{HttpUrl, URL_BYTES_MAX, UrlError};
 pub use path::{PATH_BYTES_MAX, PathError, check_path};
-pub use request::{Request, RequestError, SCOPES_MAX};
-pub use scope::{ParseScopeError, PathScope, ScopeErrorReason};
+pub use request::{ReadRequestError, Request, RequestError, SCOPES_MAX};
+pub use scope::{ParseScopeError, PathScope, Scope, ScopeErrorReason, UrlScope};

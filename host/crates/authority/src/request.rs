@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use base::Capability;
+use base::{Capability, ScopeKind};
 
-use crate::PathScope;
+use crate::{ParseScopeError, Scope};
 
 /// Most scopes of one capability in a request.
 pub const SCOPES_MAX: usize = 256;
@@ -12,7 +12,7 @@ pub const SCOPES_MAX: usize = 256;
 /// The capabilities that a pack's manifest asks for, each with its scopes. What is not here cannot
 /// be had, whatever is granted.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Request(BTreeMap<Capability, Vec<PathScope>>);
+pub struct Request(BTreeMap<Capability, Vec<Scope>>);
 
 /// A capability was asked for in a form that it does not have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -21,8 +21,14 @@ pub enum RequestError {
     #[error("`{0}` has no scopes")]
     UnexpectedScope(Capability),
     /// No scope for a capability that needs one.
-    #[error("`{0}` needs at least one scope, such as `workspace:**`")]
+    #[error("`{0}` needs at least one scope, such as `{example}`", example = example(*.0))]
     MissingScope(Capability),
+    /// A path for a capability of URLs, or the other way round.
+    #[error("`{0}` takes scopes such as `{example}`", example = example(*.0))]
+    WrongKind(Capability),
+    /// A request that names a network.
+    #[error("`{0}` is requested without ` via `: private networks are the operator's to grant")]
+    NetworkInRequest(Capability),
     /// A capability that every pack has.
     #[error("`{0}` needs no request and no grant")]
     NotNeeded(Capability),
@@ -33,14 +39,36 @@ pub enum RequestError {
 
 impl RequestError {
     /// Checks the form that requests and grants share.
-    pub(crate) fn check(capability: Capability, scopes: &[PathScope]) -> Result<(), Self> {
+    pub(crate) fn check(capability: Capability, scopes: &[Scope]) -> Result<(), Self> {
         match (capability.has_scope(), scopes.len()) {
             _ if !capability.needs_grant() => Err(Self::NotNeeded(capability)),
             (true, 0) => Err(Self::MissingScope(capability)),
             (false, 1..) => Err(Self::UnexpectedScope(capability)),
+            _ if scopes.iter().any(|scope| capability.scope_kind() != Some(scope.kind())) => {
+                Err(Self::WrongKind(capability))
+            }
             _ => Ok(()),
         }
     }
+}
+
+/// A scope of the capability's kind, for messages.
+fn example(capability: Capability) -> &'static str {
+    match capability.scope_kind() {
+        Some(ScopeKind::Url) => "https://example.com/**",
+        Some(ScopeKind::Path) | None => "workspace:**",
+    }
+}
+
+/// The texts of a request do not make one.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ReadRequestError {
+    /// A text is no scope of its capability.
+    #[error(transparent)]
+    Scope(#[from] ParseScopeError),
+    /// The scopes do not fit their capability.
+    #[error(transparent)]
+    Form(#[from] RequestError),
 }
 
 impl Request {
@@ -58,7 +86,7 @@ impl Request {
     pub fn insert(
         &mut self,
         capability: Capability,
-        scopes: impl IntoIterator<Item = PathScope>,
+        scopes: impl IntoIterator<Item = Scope>,
     ) -> Result<(), RequestError> {
         // One more than allowed is enough to know that there are too many.
         let mut scopes: Vec<_> = scopes.into_iter().take(SCOPES_MAX + 1).collect();
@@ -66,14 +94,38 @@ impl Request {
         if scopes.len() > SCOPES_MAX {
             return Err(RequestError::TooManyScopes(capability));
         }
+        if scopes.iter().filter_map(Scope::as_url).any(|scope| scope.network().is_some()) {
+            return Err(RequestError::NetworkInRequest(capability));
+        }
         scopes.sort();
         scopes.dedup();
         self.0.insert(capability, scopes);
         Ok(())
     }
 
+    /// The request whose scopes are written as texts, as [`Request::to_texts`] gives them.
+    ///
+    /// # Errors
+    /// The first text that is no scope, or capability that does not take such scopes.
+    pub fn from_texts(
+        texts: impl IntoIterator<Item = (Capability, Vec<String>)>,
+    ) -> Result<Self, ReadRequestError> {
+        let mut request = Self::new();
+        for (capability, texts) in texts {
+            let scopes = texts.iter().map(|text| Scope::parse(capability, text));
+            request.insert(capability, scopes.collect::<Result<Vec<_>, _>>()?)?;
+        }
+        Ok(request)
+    }
+
+    /// Each capability with the texts of its scopes, for whoever stores a request.
+    #[must_use]
+    pub fn to_texts(&self) -> BTreeMap<Capability, Vec<String>> {
+        self.iter().map(|(c, scopes)| (c, scopes.iter().map(Scope::to_string).collect())).collect()
+    }
+
     /// What is asked for, in the capabilities' order.
-    pub fn iter(&self) -> impl Iterator<Item = (Capability, &[PathScope])> {
+    pub fn iter(&self) -> impl Iterator<Item = (Capability, &[Scope])> {
         self.0.iter().map(|(capability, scopes)| (*capability, scopes.as_slice()))
     }
 
@@ -85,7 +137,7 @@ impl Request {
 
     /// The scopes asked for, sorted; empty for a capability that is not asked for or has none.
     #[must_use]
-    pub fn scopes(&self, capability: Capability) -> &[PathScope] {
+    pub fn scopes(&self, capability: Capability) -> &[Scope] {
         self.0.get(&capability).map_or(&[], Vec::as_slice)
     }
 

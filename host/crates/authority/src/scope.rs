@@ -1,23 +1,24 @@
-//! Scopes: which paths under which root.
+//! Scopes: where a capability reaches. Each capability has scopes of one kind, or none.
 
-use std::cmp::Ordering;
 use std::fmt;
-use std::str::FromStr;
 
-use base::RootName;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use base::{Capability, ScopeKind};
 
-use crate::glob::{Glob, GlobError, is_special};
-use crate::{GLOB_BYTES_MAX, check_path};
+use crate::glob::GlobError;
 
-/// `root:glob`, e.g. `workspace:docs/**/*.md`. The glob's segments are separated by `/`; `*` and `?`
-/// match within a segment, `**` as a whole segment any number of segments, `{a,b}` either text. A
-/// segment that starts with a dot is matched only where the pattern spells that dot.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PathScope {
-    root: RootName,
-    text: Box<str>,
-    glob: Glob,
+mod path;
+mod url;
+
+pub use path::PathScope;
+pub use url::UrlScope;
+
+/// A scope of either kind, ordered by kind, then as its kind is.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Scope {
+    /// Paths below a root.
+    Path(PathScope),
+    /// URLs of a host.
+    Url(UrlScope),
 }
 
 /// The text is not a scope.
@@ -39,102 +40,103 @@ pub enum ScopeErrorReason {
     /// The part before `:` is no root name.
     #[error("expected a root name before `:`, such as `workspace`")]
     RootName,
-    /// The part after `:` is no pattern.
+    /// The part after `:`, or after the host, is no pattern.
     #[error(transparent)]
     Glob(#[from] GlobError),
+    /// It does not start with a scheme that the host speaks.
+    #[error("expected `https://host/path`, such as `https://api.example.com/repos/**`")]
+    Scheme,
+    /// There is no `/` after the host.
+    #[error("expected a path after the host; all of it is `/**`")]
+    NoPath,
+    /// The host is none, or names a user.
+    #[error("expected a host name, an address, `*.` before a name, or `*`, and no user")]
+    Host,
+    /// The port is none.
+    #[error("expected a port from 1 to 65535 after `:`, or `*`")]
+    Port,
+    /// A character that the path of a URL has only percent-encoded, or that starts a query.
+    #[error("{0:?} is never in the path of a URL: write it percent-encoded; queries are not matched")]
+    PathCharacter(char),
+    /// What follows `via` is no network.
+    #[error("expected a network after ` via `, such as `10.0.0.0/8`, with its other bits zero")]
+    Network,
 }
 
-impl PathScope {
-    /// The root its paths are relative to.
-    #[must_use]
-    pub fn root(&self) -> &RootName {
-        &self.root
-    }
-
-    /// The pattern's text, without the root.
-    #[must_use]
-    pub fn glob(&self) -> &str {
-        &self.text
-    }
-
-    /// Whether `path` under `root` is in the scope. Never for a path that [`check_path`] refuses.
-    #[must_use]
-    pub fn matches(&self, root: &RootName, path: &str) -> bool {
-        self.root == *root && check_path(path).is_ok() && self.glob.matches(path)
-    }
-
-    /// Whether some path could be in both scopes. It may say yes where no such path exists, never
-    /// no where one does.
-    #[must_use]
-    pub fn may_meet(&self, other: &Self) -> bool {
-        self.root == other.root && self.glob.may_meet(&other.glob)
-    }
-
-    /// Whether it is one path, without any wildcard.
-    #[must_use]
-    pub fn is_literal(&self) -> bool {
-        self.glob.is_literal()
-    }
-
-    /// Whether anything below the folder `dir` could be in the scope; `dir` is empty for the root
-    /// itself. It may say yes where nothing exists, never no where something does.
-    #[must_use]
-    pub fn matches_prefix_dir(&self, root: &RootName, dir: &str) -> bool {
-        self.root == *root
-            && (dir.is_empty() || check_path(dir).is_ok())
-            && self.glob.matches_below(dir.split('/').filter(|name| !name.is_empty()))
-    }
-
-    /// The narrowest scope that holds `path`: the path itself, with `?` for each character that a
-    /// pattern cannot spell. None if there is none, as for a path longer than a pattern.
-    #[must_use]
-    pub fn of_path(root: &RootName, path: &str) -> Option<Self> {
-        check_path(path).ok()?;
-        let text: String = path.chars().map(|c| if is_special(c) { '?' } else { c }).collect();
-        (text.len() <= GLOB_BYTES_MAX).then(|| format!("{root}:{text}").parse().ok()).flatten()
+impl ParseScopeError {
+    fn new(text: &str, reason: ScopeErrorReason) -> Self {
+        Self { text: text.chars().take(80).collect(), reason }
     }
 }
 
-impl FromStr for PathScope {
-    type Err = ParseScopeError;
+impl Scope {
+    /// Parses a scope of `capability`. For one without scopes every text is refused by whoever adds
+    /// the scope to it.
+    ///
+    /// # Errors
+    /// If it is no scope of the capability's kind.
+    pub fn parse(capability: Capability, text: &str) -> Result<Self, ParseScopeError> {
+        match capability.scope_kind() {
+            Some(ScopeKind::Url) => text.parse().map(Self::Url),
+            Some(ScopeKind::Path) | None => text.parse().map(Self::Path),
+        }
+    }
 
-    fn from_str(text: &str) -> Result<Self, ParseScopeError> {
-        let fail = |reason| ParseScopeError { text: text.chars().take(80).collect(), reason };
-        let (root, glob) = text.split_once(':').ok_or_else(|| fail(ScopeErrorReason::NoRoot))?;
-        let root = root.parse().map_err(|_| fail(ScopeErrorReason::RootName))?;
-        let parsed = Glob::parse(glob).map_err(|error| fail(error.into()))?;
-        Ok(Self { root, text: glob.into(), glob: parsed })
+    /// Its kind.
+    #[must_use]
+    pub fn kind(&self) -> ScopeKind {
+        match self {
+            Self::Path(_) => ScopeKind::Path,
+            Self::Url(_) => ScopeKind::Url,
+        }
+    }
+
+    /// The scope of paths, if it is one.
+    #[must_use]
+    pub fn as_path(&self) -> Option<&PathScope> {
+        match self {
+            Self::Path(scope) => Some(scope),
+            Self::Url(_) => None,
+        }
+    }
+
+    /// The scope of URLs, if it is one.
+    #[must_use]
+    pub fn as_url(&self) -> Option<&UrlScope> {
+        match self {
+            Self::Url(scope) => Some(scope),
+            Self::Path(_) => None,
+        }
+    }
+
+    /// Whether it and `asked` can hold something in common: a grant that meets nothing asked for
+    /// gives nothing. It may say yes where nothing is.
+    pub(crate) fn meets(&self, asked: &Self) -> bool {
+        match (self, asked) {
+            (Self::Path(scope), Self::Path(asked)) => scope.meets(asked),
+            (Self::Url(scope), Self::Url(asked)) => scope.meets(asked),
+            _ => false,
+        }
     }
 }
 
-impl fmt::Display for PathScope {
+impl From<PathScope> for Scope {
+    fn from(scope: PathScope) -> Self {
+        Self::Path(scope)
+    }
+}
+
+impl From<UrlScope> for Scope {
+    fn from(scope: UrlScope) -> Self {
+        Self::Url(scope)
+    }
+}
+
+impl fmt::Display for Scope {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}", self.root, self.text)
-    }
-}
-
-/// By root, then by text.
-impl Ord for PathScope {
-    fn cmp(&self, other: &Self) -> Ordering {
-        (&self.root, &self.text).cmp(&(&other.root, &other.text))
-    }
-}
-
-impl PartialOrd for PathScope {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-/// Its text, as in manifests and grants.
-impl Serialize for PathScope {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
-
-impl<'de> Deserialize<'de> for PathScope {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+        match self {
+            Self::Path(scope) => scope.fmt(f),
+            Self::Url(scope) => scope.fmt(f),
+        }
     }
 }

@@ -15,6 +15,8 @@ pub enum Capability {
     FilesRead,
     /// Stage the creation, replacement and removal of files under a root.
     FilesWrite,
+    /// Fetch from HTTP servers, by GET and HEAD.
+    HttpRead,
     /// Store and fetch content-addressed bytes of the run.
     Artifacts,
     /// Read the time.
@@ -25,10 +27,26 @@ pub enum Capability {
     Log,
 }
 
+/// What the scopes of a capability speak of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ScopeKind {
+    /// `root:glob`.
+    Path,
+    /// `https://host/glob`.
+    Url,
+}
+
 impl Capability {
     /// Every capability, in the order they are listed to people.
-    pub const ALL: [Self; 6] =
-        [Self::FilesRead, Self::FilesWrite, Self::Artifacts, Self::Clock, Self::Random, Self::Log];
+    pub const ALL: [Self; 7] = [
+        Self::FilesRead,
+        Self::FilesWrite,
+        Self::HttpRead,
+        Self::Artifacts,
+        Self::Clock,
+        Self::Random,
+        Self::Log,
+    ];
 
     /// The name in manifests, grants and WIT.
     #[must_use]
@@ -36,6 +54,7 @@ impl Capability {
         match self {
             Self::FilesRead => "files-read",
             Self::FilesWrite => "files-write",
+            Self::HttpRead => "http-read",
             Self::Artifacts => "artifacts",
             Self::Clock => "clock",
             Self::Random => "random",
@@ -43,10 +62,33 @@ impl Capability {
         }
     }
 
-    /// Whether a scope (root and path pattern) narrows it. The others are all or nothing.
+    /// What narrows it; none for those that are all or nothing.
+    #[must_use]
+    pub const fn scope_kind(self) -> Option<ScopeKind> {
+        match self {
+            Self::FilesRead | Self::FilesWrite => Some(ScopeKind::Path),
+            Self::HttpRead => Some(ScopeKind::Url),
+            Self::Artifacts | Self::Clock | Self::Random | Self::Log => None,
+        }
+    }
+
+    /// Whether a scope narrows it. The others are all or nothing.
     #[must_use]
     pub const fn has_scope(self) -> bool {
-        matches!(self, Self::FilesRead | Self::FilesWrite)
+        self.scope_kind().is_some()
+    }
+
+    /// Whether it brings in what the operation may not be free to pass on: an operation that has it
+    /// gets nothing that sends.
+    #[must_use]
+    pub const fn is_source(self) -> bool {
+        matches!(self, Self::FilesRead | Self::Artifacts)
+    }
+
+    /// Whether using it tells somebody outside something, if only by what is asked for.
+    #[must_use]
+    pub const fn discloses(self) -> bool {
+        matches!(self, Self::HttpRead)
     }
 
     /// Whether a pack must request it and an operator must grant it.
@@ -66,7 +108,7 @@ impl Capability {
     pub const fn least_effect(self) -> Effect {
         match self {
             Self::Log => Effect::Pure,
-            Self::FilesRead | Self::Artifacts | Self::Clock | Self::Random => Effect::Read,
+            Self::FilesRead | Self::HttpRead | Self::Artifacts | Self::Clock | Self::Random => Effect::Read,
             Self::FilesWrite => Effect::Write,
         }
     }

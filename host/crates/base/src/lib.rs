@@ -19,7 +19,7 @@ mod quantity;
 mod refusal;
 mod usage;
 
-pub use capability::Capability;
+pub use capability::{Capability, ScopeKind};
 pub use change::{Change, ChangeKind, ChangeSet};
 pub use clock::{Clock, Timestamp};
 pub use code::{Code, CodeClass};

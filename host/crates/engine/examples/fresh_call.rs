@@ -12,7 +12,8 @@ use authority::{Authority, Grants, Request};
 use base::{Clock, Digest, Effect, Limits, PackId, Timestamp};
 use engine::files::Roots;
 use engine::{
-    ArtifactError, Artifacts, CancelToken, Engine, EngineSettings, HostContext, Invocation, Outcome, Program,
+    ArtifactError, Artifacts, CancelToken, Engine, EngineSettings, HostContext, HttpClient, HttpSettings,
+    Invocation, Outcome, Program,
 };
 use values::{Field, FunctionType, Type};
 use wasmtime::Store;
@@ -104,6 +105,7 @@ fn template() -> Result<Invocation, Failure> {
         host: HostContext {
             roots: Arc::new(Roots::default()),
             artifacts: Arc::new(Nothing),
+            http: HttpClient::new(HttpSettings::default())?,
             clock: Arc::new(Nothing),
             seed: [0; 32],
         },

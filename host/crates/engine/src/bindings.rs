@@ -6,4 +6,4 @@ wasmtime::component::bindgen!({
     imports: { default: trappable },
 });
 
-pub(crate) use capstan::host::{artifacts, clock, files_read, files_write, log, random, types};
+pub(crate) use capstan::host::{artifacts, clock, files_read, files_write, http_read, log, random, types};

@@ -15,6 +15,8 @@ const TABLE_ELEMENT_BYTES: u64 = 8;
 /// A dynamic value takes many times its JSON; this is how many times the output limit the lifted
 /// result may take before it is converted and measured.
 const LIFT_FACTOR: u64 = 4;
+/// How often a waiting host function looks whether its call is over.
+const LOOK: Duration = Duration::from_millis(5);
 /// Memories of all instances of a call, and tables likewise, as multiples of the instances.
 const PER_INSTANCE: usize = 2;
 
@@ -74,6 +76,11 @@ impl Budget {
         Ok(())
     }
 
+    /// Bytes that may still be moved between guest and host.
+    pub(crate) fn bytes_left(&self) -> u64 {
+        self.limits.host_call_bytes.saturating_sub(self.host_call_bytes)
+    }
+
     /// Counts `bytes` drawn from the random generator.
     pub(crate) fn draw(&mut self, bytes: u64) -> Result<(), Stop> {
         self.random_bytes = self.random_bytes.saturating_add(bytes);
@@ -88,6 +95,17 @@ impl Budget {
         let left = self.deadline.saturating_duration_since(Instant::now());
         self.cancel.sleep(wanted.map_or(left, |wanted| wanted.min(left)));
         self.check_time()
+    }
+
+    /// Resolves when the call is over, for host functions that wait on something else meanwhile.
+    pub(crate) async fn over(&self) -> Stop {
+        loop {
+            if let Err(stop) = self.check_time() {
+                return stop;
+            }
+            let left = self.deadline.saturating_duration_since(Instant::now());
+            tokio::time::sleep(left.min(LOOK)).await;
+        }
     }
 
     /// Bytes that wasmtime may copy to the host for one host call or for the result.

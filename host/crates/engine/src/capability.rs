@@ -7,10 +7,11 @@ mod artifacts;
 mod clock;
 mod files_read;
 mod files_write;
+mod http_read;
 mod log;
 mod random;
 
-use authority::{Denied, DeniedReason};
+use authority::{Authority, Denied, DeniedReason};
 use base::Capability;
 use wasmtime::component::HasData;
 
@@ -38,9 +39,19 @@ impl types::Host for Guest {}
 impl Inert<'_> {
     /// Counts the call and says why `capability` is not live.
     fn refuse(&mut self, capability: Capability, bytes: usize) -> Result<Denied, Stop> {
+        self.refuse_what(capability, bytes, |authority| authority.permits(capability))
+    }
+
+    /// The same with what `asks` is told, which may be about less than the whole capability.
+    fn refuse_what(
+        &mut self,
+        capability: Capability,
+        bytes: usize,
+        asks: impl FnOnce(&Authority) -> Result<(), Denied>,
+    ) -> Result<Denied, Stop> {
         self.0.budget.enter(bytes)?;
         // Inert is what is not live, so there is a reason; the other arm keeps this total.
-        let denied = self.0.authority.permits(capability).err().unwrap_or(Denied {
+        let denied = asks(&self.0.authority).err().unwrap_or(Denied {
             capability,
             what: String::new(),
             reason: DeniedReason::AboveEffect,

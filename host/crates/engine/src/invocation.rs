@@ -9,8 +9,8 @@ use authority::{Authority, Denied};
 use base::{ChangeSet, Clock, Digest, Limits, Usage};
 use values::{FunctionType, Value};
 
-use crate::Trap;
 use crate::files::Roots;
+use crate::{HttpClient, Trap};
 
 /// One call of one operation.
 #[derive(Clone)]
@@ -41,6 +41,8 @@ pub struct HostContext {
     pub roots: Arc<Roots>,
     /// The run's artifacts.
     pub artifacts: Arc<dyn Artifacts>,
+    /// Sends what `http-read` asks for.
+    pub http: HttpClient,
     /// The time that `clock` tells.
     pub clock: Arc<dyn Clock>,
     /// Seeds the random bytes that the guest draws: same seed, same bytes.

@@ -9,6 +9,8 @@
 //!   an import that this crate does not know refuses the load.
 //! - Every call has a fresh store, dropped after it, and no call runs without fuel, deadline,
 //!   memory, handle, host-call, output, stdio and randomness limits.
+//! - A guest's request goes only to an address that was vetted, and only to a URL that the call's
+//!   authority permits; nothing else here opens a socket.
 //! - A guest never performs an effect. Writes are captured by an overlay; [`files::apply`] is
 //!   called by the host, later, with the bytes that were approved.
 //! - Nothing that a guest or a file does makes this crate panic.
@@ -23,6 +25,7 @@ mod convert;
 mod engine;
 pub mod files;
 mod guest;
+mod http;
 mod invocation;
 mod link;
 mod program;
@@ -33,6 +36,7 @@ mod wasi;
 
 pub use compile::{CompileError, CompileLimits, Compiler, compile_from_stdin};
 pub use engine::{CacheSettings, Engine, EngineError, EngineSettings};
+pub use http::{HttpClient, HttpSettings, HttpSettingsError};
 pub use invocation::{
     ArtifactError, Artifacts, CancelToken, HostContext, Invocation, LogLine, LogSource, Outcome, Report,
 };

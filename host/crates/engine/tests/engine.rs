@@ -18,6 +18,12 @@ mod calls;
 mod files;
 #[path = "engine/fixture.rs"]
 mod fixture;
+#[path = "engine/http.rs"]
+mod http;
+#[path = "engine/http_servers.rs"]
+mod http_servers;
+#[path = "engine/http_tls.rs"]
+mod http_tls;
 #[path = "engine/leak.rs"]
 mod leak;
 #[path = "engine/limits.rs"]

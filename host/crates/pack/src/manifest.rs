@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use authority::{PathScope, Request};
+use authority::{Request, Scope};
 use base::{Capability, Code, Effect, Limits, LimitsRequest, OperationName, PackId, Refusal};
 use semver::Version;
 use toml::de::DeTable;
@@ -261,7 +261,7 @@ fn read_capabilities(reader: &mut Reader<'_>, table: &DeTable<'_>) -> Request {
             continue;
         };
         let scopes = if capability.has_scope() {
-            read_scopes(reader, item, name)
+            read_scopes(reader, item, capability)
         } else {
             read_unscoped(reader, item, name)
         };
@@ -273,15 +273,15 @@ fn read_capabilities(reader: &mut Reader<'_>, table: &DeTable<'_>) -> Request {
     request
 }
 
-fn read_scopes(reader: &mut Reader<'_>, item: &Item<'_>, name: &str) -> Option<Vec<PathScope>> {
+fn read_scopes(reader: &mut Reader<'_>, item: &Item<'_>, capability: Capability) -> Option<Vec<Scope>> {
+    let name = capability.as_str();
     let mut scopes = Vec::new();
     for item in reader.list(item, name)? {
         let text = reader.string(item, name)?;
-        match text.parse() {
+        match Scope::parse(capability, text) {
             Ok(scope) => scopes.push(scope),
             Err(error) => {
-                let message = authority::ParseScopeError::to_string(&error);
-                reader.add(item.span(), Code::ScopeMalformed, message, None);
+                reader.add(item.span(), Code::ScopeMalformed, error.to_string(), None);
                 return None;
             }
         }
@@ -289,7 +289,7 @@ fn read_scopes(reader: &mut Reader<'_>, item: &Item<'_>, name: &str) -> Option<V
     Some(scopes)
 }
 
-fn read_unscoped(reader: &mut Reader<'_>, item: &Item<'_>, name: &str) -> Option<Vec<PathScope>> {
+fn read_unscoped(reader: &mut Reader<'_>, item: &Item<'_>, name: &str) -> Option<Vec<Scope>> {
     if item.get_ref().as_bool() == Some(true) {
         return Some(Vec::new());
     }

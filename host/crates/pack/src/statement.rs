@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use authority::{PathScope, Request};
+use authority::Request;
 use base::{Capability, Code, Digest, Effect, Label, PackId, Refusal};
 use semver::Version;
 use serde::{Deserialize, Serialize};
@@ -92,7 +92,7 @@ struct PredicateText {
     imports: Vec<String>,
     exports: Vec<String>,
     operations: BTreeMap<String, Effect>,
-    capabilities: BTreeMap<Capability, Vec<PathScope>>,
+    capabilities: BTreeMap<Capability, Vec<String>>,
     host_abi: Version,
     sizes: BTreeMap<String, u64>,
 }
@@ -143,10 +143,8 @@ impl Statement {
         if sequence == 0 {
             return Err(malformed("`sequence` counts from 1"));
         }
-        let mut request = Request::new();
-        for (capability, scopes) in text.predicate.capabilities {
-            request.insert(capability, scopes).map_err(|error| malformed(error.to_string()))?;
-        }
+        let request =
+            Request::from_texts(text.predicate.capabilities).map_err(|error| malformed(error.to_string()))?;
         Ok(Self {
             id: PackId { publisher, name },
             version,
@@ -183,7 +181,7 @@ impl Statement {
                 imports: self.imports.clone(),
                 exports: self.exports.clone(),
                 operations: self.operations.clone(),
-                capabilities: self.request.iter().map(|(c, scopes)| (c, scopes.to_vec())).collect(),
+                capabilities: self.request.to_texts(),
                 host_abi: self.host_abi.clone(),
                 sizes: self.files.iter().map(|(name, file)| (name.clone(), file.bytes)).collect(),
             },

@@ -6,7 +6,7 @@
 
 use std::num::NonZeroUsize;
 
-use base::{Capability, Code, Digest, Label, Refusal};
+use base::{Capability, Code, Digest, Label, Refusal, ScopeKind};
 
 use crate::docs::Docs;
 use crate::dsse::Envelope;
@@ -198,7 +198,11 @@ fn undeclared_imports(manifest: &Manifest, inspection: &Inspection) -> Vec<Refus
         .map(|capability| {
             let message =
                 format!("the component imports `{capability}`, which `{MANIFEST}` does not request");
-            let line = if capability.has_scope() { "[\"workspace:**\"]" } else { "true" };
+            let line = match capability.scope_kind() {
+                Some(ScopeKind::Path) => "[\"workspace:**\"]",
+                Some(ScopeKind::Url) => "[\"https://example.com/**\"]",
+                None => "true",
+            };
             Refusal::new(Code::ImportUndeclared, message).hint(format!(
                 "add `{capability} = {line}` to `[capabilities]`, narrowed to what the pack needs"
             ))

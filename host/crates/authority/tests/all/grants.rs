@@ -1,8 +1,6 @@
 //! Requests, grants, and the text of `grants.toml`.
 
-use authority::{
-    Grant, Grants, ParseGrantError, PathScope, Request, RequestError, SCOPES_MAX, grant_command,
-};
+use authority::{Grant, Grants, ParseGrantError, Request, RequestError, SCOPES_MAX, Scope, grant_command};
 use base::{Capability, Code, PackId, Refusal};
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -15,8 +13,8 @@ fn grant(text: &str) -> Grant {
     Grant::parse(&pack(), text).unwrap_or_else(|error| panic!("{text}: {error}"))
 }
 
-fn scope(text: &str) -> PathScope {
-    text.parse().unwrap()
+fn scope(text: &str) -> Scope {
+    Scope::parse(Capability::FilesRead, text).unwrap()
 }
 
 #[test]
@@ -228,11 +226,15 @@ proptest! {
     }
 
     #[test]
-    fn the_file_reads_back(entries in vec(("[a-c]:[a-c]", 0..5_usize, vec("[a-b\"'\\\\ #=é.]{1,8}", 1..4)), 0..8)) {
+    fn the_file_reads_back(entries in vec(("[a-c]:[a-c]", 0..6_usize, vec("[a-b\"'\\\\ #=é.]{1,8}", 1..4)), 0..8)) {
         let mut grants = Grants::new();
         for (pack, capability, globs) in entries {
             let capability = Capability::ALL[capability];
-            let scopes = globs.iter().filter_map(|glob| format!("workspace:{glob}").parse().ok());
+            let text = |glob| match capability.scope_kind() {
+                Some(base::ScopeKind::Url) => format!("https://a.b/{glob}"),
+                _ => format!("workspace:{glob}"),
+            };
+            let scopes = globs.iter().filter_map(|glob| Scope::parse(capability, &text(glob)).ok());
             let scopes: Vec<_> = scopes.filter(|_| capability.has_scope()).collect();
             if capability.has_scope() != scopes.is_empty() {
                 grants.add(Grant { pack: pack.parse().unwrap(), capability, scopes });

@@ -1,11 +1,11 @@
 //! Authority is what request, grants and effect all permit, and no more.
 
-use authority::{Authority, DeniedReason, Grant, Grants, PathScope, Request};
-use base::{Capability, Effect, PackId, RootName};
+use authority::{Authority, Denied, DeniedReason, Grant, Grants, HttpUrl, Request, Scope};
+use base::{Capability, Effect, PackId, RootName, ScopeKind};
 use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
 
-use Capability::{Clock, FilesRead, FilesWrite, Log};
+use Capability::{Artifacts, Clock, FilesRead, FilesWrite, HttpRead, Log};
 
 fn pack() -> PackId {
     "acme:notes".parse().unwrap()
@@ -18,7 +18,9 @@ fn root() -> RootName {
 fn request(entries: &[(Capability, &[&str])]) -> Request {
     let mut request = Request::new();
     for (capability, scopes) in entries {
-        request.insert(*capability, scopes.iter().map(|text| text.parse().unwrap())).unwrap();
+        request
+            .insert(*capability, scopes.iter().map(|text| Scope::parse(*capability, text).unwrap()))
+            .unwrap();
     }
     request
 }
@@ -182,20 +184,34 @@ fn the_digest_follows_what_is_live() {
     }
 }
 
-fn scopes() -> impl Strategy<Value = Vec<PathScope>> {
+fn scopes() -> impl Strategy<Value = Vec<Scope>> {
     let glob = vec(prop::sample::select(vec!["a", "b", ".a", "*", "**", "?", "{a,b}"]), 1..4);
     let scope = (prop::sample::select(vec!["workspace", "other"]), glob)
-        .prop_map(|(root, glob)| format!("{root}:{}", glob.join("/")).parse().unwrap());
+        .prop_map(|(root, glob)| Scope::Path(format!("{root}:{}", glob.join("/")).parse().unwrap()));
     vec(scope, 1..4)
 }
 
-fn held() -> impl Strategy<Value = std::collections::BTreeMap<Capability, Vec<PathScope>>> {
+fn url_scopes() -> impl Strategy<Value = Vec<Scope>> {
+    let host = prop::sample::select(vec!["a.b", "*.b", "*", "c.a.b", "10.0.0.5", "[::1]"]);
+    let port = prop::sample::select(vec!["", ":8443", ":*"]);
+    let glob = vec(prop::sample::select(vec!["x", ".y", "*", "**", "{x,z}", ""]), 1..4);
+    let scheme = prop::sample::select(vec!["https", "http"]);
+    let scope = (scheme, host, port, glob).prop_map(|(scheme, host, port, glob)| {
+        Scope::Url(format!("{scheme}://{host}{port}/{}", glob.join("/")).parse().unwrap())
+    });
+    vec(scope, 1..4)
+}
+
+fn held() -> impl Strategy<Value = std::collections::BTreeMap<Capability, Vec<Scope>>> {
     let capability = prop::sample::select(Capability::ALL.to_vec());
-    btree_map(capability, scopes(), 0..6).prop_map(|map| {
-        let entry = |(capability, scopes): (Capability, Vec<_>)| {
-            capability
-                .needs_grant()
-                .then(|| (capability, if capability.has_scope() { scopes } else { vec![] }))
+    btree_map(capability, (scopes(), url_scopes()), 0..6).prop_map(|map| {
+        let entry = |(capability, (paths, urls)): (Capability, (Vec<_>, Vec<_>))| {
+            let scopes = match capability.scope_kind() {
+                Some(ScopeKind::Path) => paths,
+                Some(ScopeKind::Url) => urls,
+                None => vec![],
+            };
+            capability.needs_grant().then_some((capability, scopes))
         };
         map.into_iter().filter_map(entry).collect()
     })
@@ -211,6 +227,7 @@ proptest! {
         effect in prop::sample::select(Effect::ALL.to_vec()),
         root in prop::sample::select(vec!["workspace", "other"]),
         path in vec(prop::sample::select(vec!["a", "b", ".a", "..", "c"]), 1..4),
+        url in "https?://(a\\.b|c\\.a\\.b|10\\.0\\.0\\.5|\\[::1\\])(:8443)?/(x|\\.y|z|q)?(/x|/)?",
     ) {
         let (root, path): (RootName, _) = (root.parse().unwrap(), path.join("/"));
         let mut request = Request::new();
@@ -224,12 +241,17 @@ proptest! {
         let authority = Authority::of(&request, &grants, &pack(), effect);
         for capability in Capability::ALL {
             let both = asked.contains_key(&capability) && given.contains_key(&capability);
-            let live = capability.permitted_by(effect) && (both || capability == Log);
+            let is_live = |c: Capability| {
+                c.permitted_by(effect) && asked.contains_key(&c) && given.contains_key(&c)
+            };
+            let cut = capability == HttpRead && (is_live(FilesRead) || is_live(Artifacts));
+            let live = capability.permitted_by(effect) && (both || capability == Log) && !cut;
             prop_assert_eq!(authority.live(capability), live);
             prop_assert_eq!(authority.permits(capability).is_ok(), live);
 
-            let holds = |side: &std::collections::BTreeMap<Capability, Vec<PathScope>>| {
-                side.get(&capability).is_some_and(|scopes| scopes.iter().any(|scope| scope.matches(&root, &path)))
+            let holds = |side: &std::collections::BTreeMap<Capability, Vec<Scope>>| {
+                let matches = |scope: &Scope| scope.as_path().is_some_and(|scope| scope.matches(&root, &path));
+                side.get(&capability).is_some_and(|scopes| scopes.iter().any(matches))
             };
             let permitted = live && holds(&asked) && holds(&given);
             match authority.permits_path(capability, &root, &path) {
@@ -254,5 +276,68 @@ proptest! {
                 }
             }
         }
+        let url = HttpUrl::parse(&url).unwrap();
+        let holds = |side: &std::collections::BTreeMap<Capability, Vec<Scope>>| {
+            let matches = |scope: &Scope| scope.as_url().is_some_and(|scope| scope.matches(&url));
+            side.get(&HttpRead).is_some_and(|scopes| scopes.iter().any(matches))
+        };
+        let permitted = authority.live(HttpRead) && holds(&asked) && holds(&given);
+        match authority.permits_url(HttpRead, &url) {
+            Ok(networks) => prop_assert!(permitted && networks.is_empty()),
+            Err(denied) => {
+                prop_assert!(!permitted);
+                if let Some(text) = denied.grant {
+                    let grant = Grant::parse(&pack(), &text).unwrap();
+                    prop_assert_eq!(grant.check_requested(&request), Ok(()));
+                    let mut more = grants.clone();
+                    prop_assert!(more.add(grant));
+                    let then = Authority::of(&request, &more, &pack(), effect);
+                    prop_assert!(then.permits_url(HttpRead, &url).is_ok());
+                }
+            }
+        }
     }
+}
+
+/// Whoever reads files or artifacts could put what they say into a URL.
+#[test]
+fn an_operation_with_a_source_gets_no_http() {
+    let asked = request(&[(FilesRead, &["workspace:**"]), (HttpRead, &["https://*/**"]), (Artifacts, &[])]);
+    let url = HttpUrl::parse("https://api.example.com/a").unwrap();
+    let of = |given: &[&str]| Authority::of(&asked, &grants(given), &pack(), Effect::Read);
+    let http = "http-read=https://api.example.com/**";
+    assert!(of(&[http]).permits_url(HttpRead, &url).is_ok());
+    for source in ["files-read=workspace:docs/**", "artifacts"] {
+        for given in [&[source][..], &[source, http]] {
+            let denied = of(given).permits_url(HttpRead, &url).unwrap_err();
+            assert_eq!((denied.reason, &denied.grant), (DeniedReason::Disclosure, &None));
+            assert_eq!(denied, Denied { what: url.to_string(), ..of(given).permits(HttpRead).unwrap_err() });
+            assert!(denied.to_string().contains("would let it send what it reads to a host"));
+            assert!(!of(given).missing().iter().any(|missing| missing.capability == HttpRead));
+        }
+        assert!(of(&[source, http]).live(if source == "artifacts" { Artifacts } else { FilesRead }));
+    }
+    // A source that is not granted, or only asked for, takes nothing away.
+    assert_eq!(of(&[]).missing().len(), 3);
+}
+
+#[test]
+fn a_grant_brings_its_network_and_another_does_not() {
+    let asked = request(&[(HttpRead, &["https://*:*/**"])]);
+    let given = grants(&[
+        "http-read=https://10.0.0.5:8443/** via 10.0.0.0/8",
+        "http-read=https://10.0.0.5:8443/v1/** via 10.0.0.5/32",
+        "http-read=https://intranet.example:8443/** via fd00::/8",
+        "http-read=https://*/**",
+    ]);
+    let authority = Authority::of(&asked, &given, &pack(), Effect::Read);
+    let networks = |url: &str| {
+        let networks = authority.permits_url(HttpRead, &HttpUrl::parse(url).unwrap()).unwrap();
+        networks.iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    assert_eq!(networks("https://10.0.0.5:8443/"), ["10.0.0.0/8"]);
+    assert_eq!(networks("https://10.0.0.5:8443/v1/a"), ["10.0.0.0/8", "10.0.0.5/32"]);
+    assert_eq!(networks("https://intranet.example:8443/"), ["fd00::/8"]);
+    assert!(networks("https://10.0.0.5/").is_empty());
+    assert!(networks("https://intranet.example/").is_empty());
 }

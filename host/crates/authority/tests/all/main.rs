@@ -10,3 +10,4 @@ mod grants;
 mod intersection;
 #[cfg(test)]
 mod paths;
+mod urls;

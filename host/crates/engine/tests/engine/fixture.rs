@@ -8,8 +8,8 @@ use authority::{Authority, Grant, Grants, Request};
 use base::{Clock, Digest, Effect, Limits, PackId, Timestamp};
 use engine::files::Roots;
 use engine::{
-    ArtifactError, Artifacts, CancelToken, Engine, EngineSettings, HostContext, Invocation, Outcome, Program,
-    Report, Trap,
+    ArtifactError, Artifacts, CancelToken, Engine, EngineSettings, HostContext, HttpClient, HttpSettings,
+    Invocation, Outcome, Program, Report, Trap,
 };
 use values::{Field, FunctionType, Type, Value};
 
@@ -168,6 +168,7 @@ pub(crate) fn host(roots: Roots) -> HostContext {
     HostContext {
         roots: Arc::new(roots),
         artifacts: Arc::new(MemoryArtifacts::default()),
+        http: HttpClient::new(HttpSettings::default()).unwrap(),
         clock: Arc::new(FixedClock),
         seed: [7; 32],
     }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use authority::{PathScope, Request};
+use authority::Request;
 use base::{Capability, Digest, PackId, Timestamp};
 use semver::Version;
 use serde::{Deserialize, Serialize};
@@ -50,7 +50,7 @@ struct ReceiptText {
     signer: String,
     installed_at: Timestamp,
     installed: bool,
-    capabilities: BTreeMap<Capability, Vec<PathScope>>,
+    capabilities: BTreeMap<Capability, Vec<String>>,
     files: BTreeMap<String, Digest>,
 }
 
@@ -78,10 +78,7 @@ impl Receipt {
         if text.format != FORMAT {
             return Err(format!("its receipt has the format `{}`, not `{FORMAT}`", shown(&text.format, 40)));
         }
-        let mut request = Request::new();
-        for (capability, scopes) in text.capabilities {
-            request.insert(capability, scopes).map_err(|error| error.to_string())?;
-        }
+        let request = Request::from_texts(text.capabilities).map_err(|error| error.to_string())?;
         Ok(Self {
             pack: text.pack,
             version: text.version,
@@ -105,7 +102,7 @@ impl Receipt {
             signer: self.signer.to_string(),
             installed_at: self.installed_at,
             installed: self.installed,
-            capabilities: self.request.iter().map(|(c, scopes)| (c, scopes.to_vec())).collect(),
+            capabilities: self.request.to_texts(),
             files: self.files.clone(),
         };
         // Every map has text keys, so this always serialises; an empty receipt parses as damaged.

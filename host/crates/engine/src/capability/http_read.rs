@@ -1,0 +1,117 @@
+//! `http-read`: GET and HEAD, to URLs and addresses that the call's authority permits.
+
+use std::cell::Cell;
+
+use authority::{Authority, Denied, DeniedReason, HttpUrl};
+use base::Capability;
+use http::Method as HttpMethod;
+
+use super::Inert;
+use crate::bindings::http_read::{self, Header, HttpError as Wit, Method, Request, Response};
+use crate::guest::Guest;
+use crate::http::{self as client, HttpError, admit_headers};
+
+/// A request that was not answered.
+enum Failure {
+    Tell(HttpError),
+    Denied(Denied),
+}
+
+impl From<HttpError> for Failure {
+    fn from(error: HttpError) -> Self {
+        Self::Tell(error)
+    }
+}
+
+impl Guest {
+    fn fetch_once(&mut self, request: &Request) -> Result<Response, Failure> {
+        let url = HttpUrl::parse(&request.url).map_err(|error| HttpError::InvalidUrl(error.to_string()))?;
+        let networks = self.authority.permits_url(Capability::HttpRead, &url).map_err(Failure::Denied)?;
+        let headers = request.headers.iter().map(|header| (header.name.as_str(), header.value.as_str()));
+        let headers = admit_headers(headers).map_err(HttpError::InvalidHeader)?;
+        let method = match request.method {
+            Method::Get => HttpMethod::GET,
+            Method::Head => HttpMethod::HEAD,
+        };
+        let message = client::Request { method, url: &url, headers, networks: &networks };
+        let received = Cell::new(0);
+        let fetched = self.host.http.fetch(message, &self.budget, &received);
+        // What came and was thrown away was moved all the same. It is never more than what was left,
+        // so that the guest can still say why it failed.
+        let moved = received.get().min(self.budget.bytes_left());
+        self.budget.charge(usize::try_from(moved).unwrap_or(usize::MAX)).map_err(HttpError::Stop)?;
+        if let Err(HttpError::RefusedAddress(_)) = &fetched {
+            let what = url.to_string().chars().take(WHAT_CHARS_MAX).collect();
+            let reason = DeniedReason::SpecialAddress;
+            self.record(&Denied { capability: Capability::HttpRead, what, reason, grant: None });
+        }
+        Ok(response(fetched?))
+    }
+}
+
+/// Longest URL in a denial, in characters.
+const WHAT_CHARS_MAX: usize = 200;
+
+fn response(response: client::Response) -> Response {
+    let header = |(name, value): (&http::HeaderName, &http::HeaderValue)| Header {
+        name: name.as_str().to_owned(),
+        // Byte for byte: a header need not be UTF-8, and nothing of it is to get lost.
+        value: value.as_bytes().iter().copied().map(char::from).collect(),
+    };
+    Response {
+        status: response.status.as_u16(),
+        headers: response.headers.iter().map(header).collect(),
+        body: response.body,
+    }
+}
+
+/// What the guest is told; `Err` ends the call.
+fn wit(error: HttpError) -> wasmtime::Result<Wit> {
+    Ok(match error {
+        HttpError::InvalidUrl(text) => Wit::InvalidUrl(text),
+        HttpError::InvalidHeader(text) => Wit::InvalidHeader(text),
+        HttpError::Resolve(text) => Wit::Resolve(text),
+        HttpError::RefusedAddress(special) => Wit::RefusedAddress(format!(
+            "an address of the host is in {} ({}), which no grant for this URL names",
+            special.network, special.purpose
+        )),
+        HttpError::Connect(text) => Wit::Connect(text),
+        HttpError::Tls(text) => Wit::Tls(text),
+        HttpError::Timeout => Wit::Timeout,
+        HttpError::TooLarge => Wit::TooLarge,
+        HttpError::Protocol(text) => Wit::Protocol(text),
+        HttpError::Stop(stop) => return Err(stop.into()),
+    })
+}
+
+/// What a request brings from the guest.
+fn size(request: &Request) -> usize {
+    let header = |header: &Header| header.name.len() + header.value.len();
+    request.url.len() + request.headers.iter().map(header).sum::<usize>()
+}
+
+impl http_read::Host for Guest {
+    fn fetch(&mut self, request: Request) -> wasmtime::Result<Result<Response, Wit>> {
+        self.budget.enter(size(&request))?;
+        match self.fetch_once(&request) {
+            Ok(response) => Ok(Ok(response)),
+            Err(Failure::Tell(error)) => wit(error).map(Err),
+            Err(Failure::Denied(denied)) => {
+                self.record(&denied);
+                Ok(Err(Wit::Denied(self.denial_text(&denied))))
+            }
+        }
+    }
+}
+
+impl http_read::Host for Inert<'_> {
+    fn fetch(&mut self, request: Request) -> wasmtime::Result<Result<Response, Wit>> {
+        // Of this URL alone, so that the grant that is offered is no wider than the call.
+        let asks = |authority: &Authority| match HttpUrl::parse(&request.url) {
+            Ok(url) => authority.permits_url(Capability::HttpRead, &url).map(drop),
+            Err(_) => authority.permits(Capability::HttpRead),
+        };
+        let denied = self.refuse_what(Capability::HttpRead, size(&request), asks)?;
+        Ok(Err(Wit::Denied(self.0.denial_text(&denied))))
+    }
+}

@@ -1,0 +1,166 @@
+//! The HTTP client of `http-read`: one request, to an address that was vetted, within the call.
+//!
+//! Nothing is kept from one request to the next: no connection, no TLS session, no cookie. There is
+//! no proxy and no environment variable. The request runs on the guest's own thread, in a runtime
+//! that ends with it, so that a call which is over leaves neither socket nor task. The one thing
+//! that cannot be abandoned at once is a lookup by the system's resolver: see [`resolve`].
+
+mod address;
+mod connect;
+mod exchange;
+mod headers;
+mod resolve;
+
+use std::cell::Cell;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use authority::HttpUrl;
+use http::{HeaderMap, Method, StatusCode};
+use ipnet::IpNet;
+use rustls::ClientConfig;
+use tokio::sync::Semaphore;
+
+use crate::budget::Budget;
+use crate::trap::Stop;
+use address::Special;
+pub(crate) use headers::admit as admit_headers;
+
+/// How an [`HttpClient`] is set up.
+#[derive(Debug, Clone)]
+pub struct HttpSettings {
+    /// Certificates (DER) that are trusted beside those of the web's authorities.
+    pub extra_roots: Vec<Vec<u8>>,
+    /// For finding the host, connecting and agreeing on TLS together.
+    pub connect: Duration,
+    /// For a whole request.
+    pub request: Duration,
+    /// Requests at the same time, of all calls together.
+    pub concurrent: usize,
+}
+
+impl Default for HttpSettings {
+    fn default() -> Self {
+        Self {
+            extra_roots: Vec::new(),
+            connect: Duration::from_secs(10),
+            request: Duration::from_secs(30),
+            concurrent: 8,
+        }
+    }
+}
+
+/// The client could not be set up.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the HTTP client does not start: {0}")]
+pub struct HttpSettingsError(String);
+
+/// Sends the requests of guests. Clones share its limits.
+#[derive(Clone)]
+pub struct HttpClient(Arc<Shared>);
+
+struct Shared {
+    tls: Arc<ClientConfig>,
+    settings: HttpSettings,
+    requests: Semaphore,
+    resolver: resolve::Resolver,
+}
+
+/// One request whose URL a call's authority permits.
+pub(crate) struct Request<'a> {
+    pub(crate) method: Method,
+    pub(crate) url: &'a HttpUrl,
+    /// Headers that were admitted.
+    pub(crate) headers: HeaderMap,
+    /// Special networks that may be dialled for this URL.
+    pub(crate) networks: &'a [IpNet],
+}
+
+/// What came back.
+pub(crate) struct Response {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Vec<u8>,
+}
+
+/// Why there is no response.
+#[derive(Debug)]
+pub(crate) enum HttpError {
+    InvalidUrl(String),
+    InvalidHeader(String),
+    Resolve(String),
+    RefusedAddress(Special),
+    Connect(String),
+    Tls(String),
+    Timeout,
+    TooLarge,
+    Protocol(String),
+    /// The call is over.
+    Stop(Stop),
+}
+
+impl HttpClient {
+    /// Sets up a client. No connection is made.
+    ///
+    /// # Errors
+    /// If one of the extra roots is no certificate.
+    pub fn new(settings: HttpSettings) -> Result<Self, HttpSettingsError> {
+        let tls = connect::tls(&settings.extra_roots).map_err(HttpSettingsError)?;
+        let requests = Semaphore::new(settings.concurrent.max(1));
+        Ok(Self(Arc::new(Shared { tls, settings, requests, resolver: resolve::Resolver::default() })))
+    }
+
+    /// Sends `request` and takes the whole response, on this thread, while the call lasts. The bytes
+    /// that came from the server are added to `received`, whatever became of them.
+    pub(crate) fn fetch(
+        &self,
+        request: Request<'_>,
+        budget: &Budget,
+        received: &Cell<u64>,
+    ) -> Result<Response, HttpError> {
+        let mut runtime = tokio::runtime::Builder::new_current_thread();
+        let runtime = runtime.enable_io().enable_time().build();
+        let runtime = runtime.map_err(|error| HttpError::Connect(error.to_string()))?;
+        let body_max = budget.bytes_left();
+        runtime.block_on(async {
+            let work = tokio::time::timeout(self.0.settings.request, self.send(request, body_max, received));
+            tokio::select! {
+                biased;
+                stop = budget.over() => Err(HttpError::Stop(stop)),
+                response = work => response.unwrap_or(Err(HttpError::Timeout)),
+            }
+        })
+    }
+
+    async fn send(
+        &self,
+        request: Request<'_>,
+        body_max: u64,
+        received: &Cell<u64>,
+    ) -> Result<Response, HttpError> {
+        let Shared { tls, settings, requests, resolver } = &*self.0;
+        let _place = requests.acquire().await.map_err(|error| HttpError::Connect(error.to_string()))?;
+        let connecting = async {
+            let addresses = resolver.resolve(request.url, request.networks).await?;
+            let tcp = connect::dial(&addresses).await?;
+            if !request.url.is_https() {
+                return Ok((Some(tcp), None));
+            }
+            Ok((None, Some(connect::agree(tls, request.url, tcp).await?)))
+        };
+        let connected = tokio::time::timeout(settings.connect, connecting).await;
+        match connected.unwrap_or(Err(HttpError::Timeout))? {
+            (Some(plain), _) => exchange::exchange(plain, request, body_max, received).await,
+            (None, Some(tls)) => exchange::exchange(tls, request, body_max, received).await,
+            (None, None) => Err(HttpError::Connect("no connection".to_owned())),
+        }
+    }
+}
+
+/// Says nothing of its contents, among them roots that only an operator may know.
+impl fmt::Debug for HttpClient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("HttpClient")
+    }
+}
