@@ -9,6 +9,7 @@ mod disclosure;
 mod effects;
 mod guest;
 mod hostile_paths;
+mod http;
 mod lies;
 mod limits;
 mod odd_names;

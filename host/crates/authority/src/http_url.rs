@@ -58,8 +58,17 @@ impl HttpUrl {
         if text.len() > URL_BYTES_MAX {
             return Err(UrlError::TooLong);
         }
+        if text.chars().any(|c| c.is_control() || " \\<>\"".contains(c)) {
+            return Err(UrlError::Ambiguous(
+                "it holds a space, a backslash, a quote, `<`, `>` or a control character",
+            ));
+        }
         let first = std::cell::Cell::new(None);
-        let note = |violation: SyntaxViolation| first.set(first.take().or(Some(violation)));
+        let note = |violation: SyntaxViolation| match violation {
+            // Such as `[` in a query, which many servers expect; the rest of the URL is not moved by it.
+            SyntaxViolation::NonUrlCodePoint => {}
+            other => first.set(first.take().or(Some(other))),
+        };
         let parsed = Url::options().syntax_violation_callback(Some(&note)).parse(text);
         let mut url = parsed.map_err(UrlError::Syntax)?;
         if !matches!(url.scheme(), "http" | "https") {

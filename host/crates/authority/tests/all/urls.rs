@@ -183,6 +183,7 @@ fn a_url_is_taken_as_it_is_or_not_at_all() {
     for path in ["a/...", "a/..b", "a%2fb", "a/.b", "%C3%BC", "a;b=..", "100%25"] {
         assert_eq!(url(&format!("https://a.b/{path}")).path(), format!("/{path}"));
     }
+    assert_eq!(url("https://a.b/x?filter[a]=1|2").origin_form(), "/x?filter[a]=1|2");
     let longest = format!("https://a.b/{}", "a".repeat(URL_BYTES_MAX - 12));
     assert_eq!(url(&longest).path().len(), URL_BYTES_MAX - 11);
     assert_eq!(error(&format!("{longest}a")), UrlError::TooLong);

@@ -55,7 +55,11 @@ fn unknown_words_are_named_with_what_was_meant() {
         ("[capabilities]", "[capabilites]", "did you mean `capabilities`?"),
         ("license", "licence", "did you mean `license`?"),
         ("files-read", "file-read", "did you mean `files-read`?"),
-        ("files-read", "exec", "expected one of files-read, files-write, artifacts, clock, random"),
+        (
+            "files-read",
+            "exec",
+            "expected one of files-read, files-write, http-read, artifacts, clock, random",
+        ),
         ("\"read\"", "\"raed\"", "did you mean `read`?"),
         ("limits =", "limit =", "did you mean `limits`?"),
         ("memory =", "memroy =", "did you mean `memory`?"),
