@@ -19,7 +19,7 @@ pub(super) enum Command {
 pub(super) struct AddArgs {
     /// The pack, e.g. `capstan:files`
     pack: String,
-    /// `capability=root:glob`, or a capability without a scope such as `clock`
+    /// `capability=root:glob`, `http-read=https://host/glob`, or a capability without a scope such as `clock`
     grant: String,
 }
 
@@ -53,7 +53,7 @@ pub(super) fn exec(command: Command, context: &Context) -> Result<Output, Failur
             let mut text: String =
                 grants.iter().map(|grant| format!("{:<24} {}\n", grant.pack, grant.grant)).collect();
             if grants.is_empty() {
-                text += "Nothing is granted. Grant with `capstan grant add <pack> '<capability>=<root>:<glob>'`.\n";
+                text += "Nothing is granted. Grant with `capstan grant add <pack> '<capability>=<scope>'`.\n";
             }
             Ok(Output::done(text, &grants))
         }

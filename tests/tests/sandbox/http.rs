@@ -210,3 +210,52 @@ fn a_name_that_changes_its_mind_gains_nothing() {
     }
     assert_eq!(world.canaries(), Vec::<String>::new());
 }
+
+/// Needs no network: what is granted here is refused for its address.
+#[test]
+fn the_hint_of_a_denied_request_is_what_it_needs() {
+    let env = Env::with_home();
+    env.install("packs/http", &[]);
+    let fetch =
+        |url: &str| env.json(["op", "call", "capstan:http/fetch.get", &json!({ "url": url }).to_string()]);
+    for url in [
+        "http://127.0.0.1/plain",
+        "https://127.0.0.1:8443/",
+        "http://127.0.0.1/it's/$HOME/`id`/*?a=b c".replace(' ', "+").as_str(),
+        "http://127.0.0.1/{x,y}/[z]/**/.well-known/",
+        "http://127.0.0.1/über?näh",
+        "http://[::1]:8080/a;b&c",
+    ] {
+        let denied = fetch(url).exits(4).json();
+        assert_eq!(outcome(&denied), "denied", "{denied:#}");
+        let [hint] = denied["missing_grants"].as_array().unwrap().as_slice() else { panic!("{denied:#}") };
+        drop(tests::golden::shell(&env, hint.as_str().unwrap()).exits(0));
+        assert_eq!(outcome(&fetch(url).exits(4).json()), "refused-address", "{hint}");
+        for grant in env.json(["grant", "list", "capstan:http"]).exits(0).json().as_array().unwrap() {
+            drop(env.run(["grant", "remove", "capstan:http", grant["grant"].as_str().unwrap()]).exits(0));
+        }
+    }
+}
+
+/// A pack that asks for both is told of: an operation that reads gets no way to send.
+#[test]
+fn an_audit_warns_of_what_could_disclose() {
+    let env = Env::with_home();
+    let capabilities = |lines: &str| {
+        let manifest = crate::guest::manifest("test:both", "ops.run").replace("\"pure\"", "\"read\"");
+        let component = r#"(component (core module $M (func (export "run"))) (core instance $m (instantiate $M))
+            (func $run (canon lift (core func $m "run"))) (instance $i (export "run" (func $run)))
+            (export "test:both/ops@0.1.0" (instance $i)))"#;
+        let manifest = format!("{manifest}\n[capabilities]\n{lines}");
+        let folder = crate::guest::wat_pack(&env, "both", component, &manifest);
+        let said = env.json(["pack", "audit", folder.to_str().unwrap()]).exits(0).json();
+        let warnings = said["warnings"].as_array().unwrap().iter();
+        warnings.filter(|warning| warning.as_str().unwrap().contains("would let it send")).count()
+    };
+    let http = "http-read = [\"https://*/**\"]\n";
+    assert_eq!(capabilities(http), 0);
+    assert_eq!(capabilities(&format!("{http}clock = true\n")), 0);
+    assert_eq!(capabilities(&format!("{http}files-read = [\"workspace:**\"]\n")), 1);
+    assert_eq!(capabilities(&format!("{http}artifacts = true\n")), 1);
+    assert_eq!(capabilities("artifacts = true\n"), 0);
+}

@@ -30,11 +30,13 @@ pub fn copy(from: &Path, to: &Path) {
 pub fn clone() -> Env {
     let env = Env::new();
     let packs = env.work().join("packs");
-    for pack in ["files", "text"] {
+    for pack in ["files", "http", "text"] {
         let from = repository().join("packs").join(pack);
         copy(&from.join("dist"), &packs.join(pack).join("dist"));
     }
-    copy(&repository().join("packs/text/plans"), &packs.join("text/plans"));
+    for pack in ["http", "text"] {
+        copy(&repository().join("packs").join(pack).join("plans"), &packs.join(pack).join("plans"));
+    }
     fs::write(packs.join(".publisher"), Env::publisher()).unwrap();
     env.write("src/main.rs", "//! Starts the program. And more.\n\nfn main() {}\n");
     env.write("src/reader.rs", "//! Reads what it is given.\n");

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use authority::{Authority, Grants, Scope};
+use authority::{Authority, Grants, Request, Scope};
 use base::{Capability, Digest, Effect, PackId};
 use pack::{Docs, ImportKind, Inspection, Manifest, Operation, PackFiles, VerifiedPack};
 use values::FunctionType;
@@ -110,7 +110,8 @@ fn verified_parts(pack: &VerifiedPack) -> Parts<'_> {
 fn view(parts: &Parts<'_>, grants: &Grants) -> InspectView {
     let operations = operations(parts.manifest, parts.inspection, parts.docs);
     let capabilities = capabilities(parts, grants);
-    let warnings = capabilities.iter().filter_map(over_privilege).collect();
+    let warnings =
+        capabilities.iter().filter_map(over_privilege).chain(disclosure(&parts.manifest.request)).collect();
     let baseline =
         |import: &pack::Import| !matches!(import.kind, ImportKind::Capability(c) if c.needs_grant());
     InspectView {
@@ -211,6 +212,23 @@ fn scopes(scopes: Option<&[Scope]>) -> Vec<String> {
         Some([]) => vec!["*".to_owned()],
         Some(scopes) => scopes.iter().map(ToString::to_string).collect(),
     }
+}
+
+/// Says of each capability that sends what takes it away.
+fn disclosure(request: &Request) -> Vec<String> {
+    let requested = |is: fn(Capability) -> bool| request.iter().map(|(c, _)| c).filter(move |c| is(*c));
+    let sources: Vec<String> = requested(Capability::is_source).map(|source| format!("`{source}`")).collect();
+    if sources.is_empty() {
+        return Vec::new();
+    }
+    let warn = |sender| {
+        let sources = sources.join(" or ");
+        format!(
+            "`{sender}` is denied to every operation while {sources} is granted: \
+             it would let it send what it reads to a host"
+        )
+    };
+    requested(Capability::discloses).map(warn).collect()
 }
 
 /// What a reviewer should question.

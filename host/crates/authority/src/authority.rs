@@ -135,7 +135,7 @@ impl Authority {
             }
             Err(reason) => {
                 let narrowest = || UrlScope::of_url(url).map(Scope::from);
-                Err(self.denied(capability, cut(&url.to_string()), reason, narrowest, &holds))
+                Err(self.denied(capability, &url.to_string(), reason, narrowest, &holds))
             }
         }
     }
@@ -242,7 +242,7 @@ impl Authority {
         holds: &dyn Fn(&Scope) -> bool,
     ) -> Denied {
         let narrowest = || PathScope::of_path(root, path).map(Scope::from);
-        self.denied(capability, place(root, path), reason, narrowest, holds)
+        self.denied(capability, &format!("{root}:{path}"), reason, narrowest, holds)
     }
 
     /// The denial of `what`, with the least scope that a grant needs: `narrowest`, or what the pack
@@ -250,7 +250,7 @@ impl Authority {
     fn denied(
         &self,
         capability: Capability,
-        what: String,
+        what: &str,
         reason: DeniedReason,
         narrowest: impl Fn() -> Option<Scope>,
         holds: &dyn Fn(&Scope) -> bool,

@@ -58,7 +58,7 @@ pub(crate) fn schedules() -> Vec<(String, Vec<Step>)> {
         // Bits of the number choose; every fifth schedule mixes both into one answer.
         match (number + 1) >> place & 1 {
             0 => (addresses(&[PUBLIC_V4]), "returned"),
-            _ if number % 5 == 0 => (addresses(&[PUBLIC_V4, bad]), "refused-address"),
+            _ if number.is_multiple_of(5) => (addresses(&[PUBLIC_V4, bad]), "refused-address"),
             _ => (addresses(&[bad]), "refused-address"),
         }
     };

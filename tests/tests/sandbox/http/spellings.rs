@@ -74,11 +74,10 @@ pub(crate) fn all() -> Vec<Case> {
     for address in SPECIAL_V4.map(Ipv4Addr::from) {
         add("refused-address", format!("http://{address}/"));
         add("refused-address", format!("http://{}/", u32::from(address)));
-        for [a, b] in [halves(address)] {
-            add("refused-address", format!("http://[::ffff:{a:x}:{b:x}]/"));
-            add("refused-address", format!("http://[64:ff9b::{a:x}:{b:x}]/"));
-            add("refused-address", format!("http://[2002:{a:x}:{b:x}::1]/"));
-        }
+        let [a, b] = halves(address);
+        add("refused-address", format!("http://[::ffff:{a:x}:{b:x}]/"));
+        add("refused-address", format!("http://[64:ff9b::{a:x}:{b:x}]/"));
+        add("refused-address", format!("http://[2002:{a:x}:{b:x}::1]/"));
     }
     for address in SPECIAL_V6 {
         add("refused-address", format!("http://[{address}]/"));

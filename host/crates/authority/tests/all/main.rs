@@ -10,4 +10,5 @@ mod grants;
 mod intersection;
 #[cfg(test)]
 mod paths;
+#[cfg(test)]
 mod urls;

@@ -368,6 +368,22 @@ fn what_is_no_request_reaches_no_server() {
     assert_eq!(answer(&fetch(with_headers(0, &url, &[("accept", "*/*")]))).status, 200);
 }
 
+/// Linux takes a connection to `0.0.0.0` to loopback: what was granted is not what is reached.
+#[test]
+fn what_was_vetted_is_what_is_reached() {
+    let server = Server::saying(HELLO);
+    let port = server.address.port();
+    let with = |granted: &str| {
+        let mut invocation = get(&format!("http://0.0.0.0:{port}/"));
+        invocation.authority = authority(&["http-read=http://*:*/**"], &[granted], Effect::Read);
+        fetch(invocation)
+    };
+    let text = error(&with("http-read=http://*:*/** via 0.0.0.0/8"), CONNECT);
+    assert_eq!(text, "another address answered");
+    drop(error(&with("http-read=http://*:*/**"), REFUSED_ADDRESS));
+    assert_eq!(server.requests(), Vec::<String>::new());
+}
+
 #[test]
 fn nobody_there_is_an_error_of_its_own() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
