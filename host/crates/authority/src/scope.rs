@@ -56,7 +56,7 @@ pub enum ScopeErrorReason {
     #[error("expected a port from 1 to 65535 after `:`, or `*`")]
     Port,
     /// A character that the path of a URL has only percent-encoded, or that starts a query.
-    #[error("{0:?} is never in the path of a URL: write it percent-encoded; queries are not matched")]
+    #[error("{0:?} is never in the path of a URL: write it percent-encoded; a path holds every query of it")]
     PathCharacter(char),
     /// What follows `via` is no network.
     #[error("expected a network after ` via `, such as `10.0.0.0/8`, with its other bits zero")]

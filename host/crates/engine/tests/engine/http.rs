@@ -192,6 +192,13 @@ impl Server {
     }
 }
 
+/// Waits for the client to go, but no longer than `patience`, and says whether it stayed.
+pub(crate) fn still_there(stream: &mut TcpStream, patience: Duration) -> bool {
+    stream.set_read_timeout(Some(patience)).unwrap();
+    let read = std::io::Read::read(stream, &mut [0; 16]);
+    read.is_err_and(|error| error.kind() == std::io::ErrorKind::WouldBlock)
+}
+
 pub(crate) fn read_head(stream: &mut TcpStream) -> String {
     let mut head = String::new();
     let mut reader = BufReader::new(stream);
@@ -458,7 +465,7 @@ fn requests_at_the_same_time_are_bounded() {
     let server = Server::new(move |stream| {
         highest.fetch_max(here.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
         // Long enough for the others to arrive, if they may.
-        thread::sleep(Duration::from_millis(50));
+        still_there(stream, Duration::from_millis(50));
         here.fetch_sub(1, Ordering::SeqCst);
         drop(stream.write_all(HELLO.as_bytes()));
     });

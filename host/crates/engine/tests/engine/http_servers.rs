@@ -2,14 +2,13 @@
 
 use std::io::Write;
 use std::net::TcpStream;
-use std::thread;
 use std::time::{Duration, Instant};
 
 use base::Limits;
 use engine::{Outcome, Trap};
 
 use crate::fixture::{assert_next_call_works, assert_trap};
-use crate::http::{CONNECT, PROTOCOL, Server, TOO_LARGE, answer, client, error, fetch, get};
+use crate::http::{CONNECT, PROTOCOL, Server, TOO_LARGE, answer, client, error, fetch, get, still_there};
 
 /// Says `first`, then `again` until nobody listens.
 fn endless(first: &'static str, again: &'static [u8]) -> Server {
@@ -166,10 +165,9 @@ fn the_body_is_limited_by_what_the_call_may_move() {
 fn a_slow_server_does_not_stretch_the_call() {
     let drip = |first: &'static str| {
         Server::new(move |stream: &mut TcpStream| {
-            let mut sent = stream.write_all(first.as_bytes());
-            while sent.is_ok() {
-                thread::sleep(Duration::from_millis(5));
-                sent = stream.write_all(b"y");
+            drop(stream.write_all(first.as_bytes()));
+            while still_there(stream, Duration::from_millis(5)) {
+                drop(stream.write_all(b"y"));
             }
         })
     };
