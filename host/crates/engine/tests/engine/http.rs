@@ -152,8 +152,11 @@ impl Server {
         let seen = Arc::clone(&requests);
         let server = Self::raw(move |stream| {
             let head = read_head(stream);
-            seen.lock().unwrap().push(head);
-            answers(stream);
+            // A client that goes again without a word asked for nothing.
+            if !head.is_empty() {
+                seen.lock().unwrap().push(head);
+                answers(stream);
+            }
         });
         Self { requests, ..server }
     }
