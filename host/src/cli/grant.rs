@@ -2,7 +2,7 @@
 
 use clap::Subcommand;
 
-use super::Context;
+use super::{Context, render};
 use crate::failure::Failure;
 use crate::ui::Output;
 
@@ -10,6 +10,7 @@ use crate::ui::Output;
 pub(super) enum Command {
     Add(AddArgs),
     List(ListArgs),
+    Explain(ExplainArgs),
     Remove(RemoveArgs),
 }
 
@@ -29,6 +30,19 @@ pub(super) struct AddArgs {
 pub(super) struct ListArgs {
     /// Only this pack
     pack: Option<String>,
+}
+
+/// Show what calls of an operation may reach, and what cut the rest
+///
+/// A capability is live if the pack requests it, you grant it, and the operation's declared effect
+/// permits it. What a call reaches with it lies in a requested and in a granted scope.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  capstan grant explain capstan:files tree.write")]
+pub(super) struct ExplainArgs {
+    /// The pack, e.g. `capstan:files`
+    pack: String,
+    /// The operation in it, `interface.function`
+    operation: String,
 }
 
 /// Take a grant back
@@ -56,6 +70,10 @@ pub(super) fn exec(command: Command, context: &Context) -> Result<Output, Failur
                 text += "Nothing is granted. Grant with `capstan grant add <pack> '<capability>=<scope>'`.\n";
             }
             Ok(Output::done(text, &grants))
+        }
+        Command::Explain(args) => {
+            let view = context.app.grant_explain(&args.pack, &args.operation)?;
+            Ok(Output::done(render::explain(&view), &view))
         }
         Command::Remove(args) => {
             let removed = context.app.grant_remove(&args.pack, &args.grant)?;

@@ -4,7 +4,7 @@ mod pack;
 mod run;
 
 pub(super) use pack::{
-    audit, build, inspect, install, operation, operations, packs, requested_grants, sign, validate,
+    audit, build, explain, inspect, install, operation, operations, packs, requested_grants, sign, validate,
 };
 pub(super) use run::{approval, approvals, artifact, call, event, plan, run, runs, undo, whole_approval};
 

@@ -4,7 +4,8 @@ use std::sync::{Arc, OnceLock};
 
 use base::{Clock, Code, Digest, NoProbe, PackId, Probe, Refusal};
 use engine::{
-    CacheSettings, CompileError, Compiler, Engine, EngineSettings, HttpClient, HttpSettings, LoadError, Program,
+    CacheSettings, CompileError, Compiler, Engine, EngineSettings, HttpClient, HttpSettings, LoadError,
+    Program,
 };
 use journal::Journal;
 use pack::{Store, VerifiedPack};

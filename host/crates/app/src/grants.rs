@@ -1,10 +1,10 @@
 //! What packs may reach: `grants.toml`.
 
-use authority::{Grant, Grants, Request};
+use authority::{Authority, DeniedReason, Explanation, Grant, Grants, Request, Scope};
 use base::{Capability, Code, PackId, Refusal};
 
 use crate::app::App;
-use crate::view::GrantView;
+use crate::view::{ExplainView, GrantView, ReachView};
 use crate::{Error, Home};
 
 const FILE: &str = "grants.toml";
@@ -27,6 +27,22 @@ pub(crate) fn parse(pack: &PackId, text: &str, request: &Request, see: &str) -> 
 /// One line for each scope, as `grant add` takes it.
 pub(crate) fn views(grant: &Grant) -> Vec<GrantView> {
     grant.arguments().into_iter().map(|text| GrantView { pack: grant.pack.clone(), grant: text }).collect()
+}
+
+fn texts(scopes: &[Scope]) -> Vec<String> {
+    scopes.iter().map(ToString::to_string).collect()
+}
+
+/// What stands between a capability and its use.
+fn cut_by(reason: DeniedReason) -> &'static str {
+    match reason {
+        DeniedReason::NotRequested => "request",
+        DeniedReason::AboveEffect => "effect",
+        DeniedReason::NotGranted => "grant",
+        DeniedReason::Disclosure => "disclosure",
+        // Of single places, never of a capability as a whole.
+        DeniedReason::OutOfScope | DeniedReason::Reserved | DeniedReason::SpecialAddress => "scope",
+    }
 }
 
 impl App {
@@ -57,6 +73,36 @@ impl App {
             .filter(|grant| only.as_ref().is_none_or(|id| *id == grant.pack))
             .flat_map(|grant| views(&grant))
             .collect())
+    }
+
+    /// What calls of one operation of an installed pack may reach, and what cut the rest.
+    ///
+    /// # Errors
+    /// If there is no such pack or operation.
+    pub fn grant_explain(&self, pack: &str, operation: &str) -> Result<ExplainView, Error> {
+        let id = crate::packs::parse_id(pack)?;
+        let installed = self.load_pack(&id)?;
+        let declared = crate::operations::declared(&installed, operation)?;
+        let authority =
+            Authority::of(&installed.manifest().request, &load(&self.home)?, &id, declared.effect);
+        let missing = authority.missing();
+        let row = |row: Explanation<'_>| ReachView {
+            capability: row.capability.to_string(),
+            requested: row.requested.map(texts),
+            granted: row.granted.map(texts),
+            live: row.blocked.is_none(),
+            cut_by: row.blocked.map(cut_by),
+            grants: missing
+                .iter()
+                .filter(|missing| missing.capability == row.capability)
+                .map(|missing| authority::grant_command(&id, &missing.grant))
+                .collect(),
+        };
+        Ok(ExplainView {
+            operation: format!("{id}/{operation}"),
+            effect: declared.effect,
+            capabilities: authority.explain().map(row).collect(),
+        })
     }
 
     /// Takes a grant back; a capability alone takes back all its scopes.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use authority::{Authority, Grants, PathScope};
+use authority::{Authority, Grants, PathScope, Scope};
 use base::{Digest, Effect, Limits, PackId};
 use engine::files::Roots;
 use engine::{ArtifactError, Artifacts, CancelToken, HostContext, Invocation, Outcome};
@@ -169,8 +169,16 @@ fn check_grants(findings: &mut Findings, pack: &VerifiedPack, grants: &Grants) {
     }
 }
 
-/// Whether all that is requested is plainly granted: said so, or granted as the whole root.
-fn covers(granted: &PathScope, requested: &PathScope) -> bool {
+/// Whether all that is requested is plainly granted.
+fn covers(granted: &Scope, requested: &Scope) -> bool {
+    match (granted.as_path(), requested.as_path()) {
+        (Some(granted), Some(requested)) => covers_paths(granted, requested),
+        _ => granted == requested,
+    }
+}
+
+/// Said so, or granted as the whole root.
+fn covers_paths(granted: &PathScope, requested: &PathScope) -> bool {
     // `**` matches no segment with a dot in front; alternatives may begin with one.
     let may_dot = |segment: &str| segment.starts_with('.') || segment.contains('{');
     let spells_dot = || requested.glob().split('/').any(may_dot);
@@ -180,7 +188,7 @@ fn covers(granted: &PathScope, requested: &PathScope) -> bool {
     granted == requested || is_whole || is_in
 }
 
-fn listed(scopes: &[PathScope]) -> String {
+fn listed(scopes: &[Scope]) -> String {
     scopes.iter().map(|scope| format!("`{scope}`")).collect::<Vec<_>>().join(", ")
 }
 

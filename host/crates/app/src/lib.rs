@@ -48,10 +48,10 @@ pub use packs::{InstallOptions, ListedPack};
 pub use plans::RunOptions;
 pub use template::NewPackView;
 pub use view::{
-    ApprovalView, ArtifactView, BuildView, CallError, CallView, CapabilityView, Finding, GrantView,
-    HealthView, InitView, InputView, InspectView, InstallView, Items, KeyView, NextAction, OperationView,
-    PackView, PlanPack, PlanView, Problem, RunSummary, RunView, SignView, StepEffect, StepView, TrustView,
-    UndoView, UsageTotal,
+    ApprovalView, ArtifactView, BuildView, CallError, CallView, CapabilityView, ExplainView, Finding,
+    GrantView, HealthView, InitView, InputView, InspectView, InstallView, Items, KeyView, NextAction,
+    OperationView, PackView, PlanPack, PlanView, Problem, RunSummary, RunView, SignView, StepEffect,
+    StepView, TrustView, UndoView, UsageTotal,
 };
 
 /// Whether the user named a folder, rather than an installed pack.

@@ -179,7 +179,7 @@ impl Artifacts for NoArtifacts {
     }
 }
 
-fn declared<'a>(pack: &'a VerifiedPack, local: &str) -> Result<&'a pack::Operation, Error> {
+pub(crate) fn declared<'a>(pack: &'a VerifiedPack, local: &str) -> Result<&'a pack::Operation, Error> {
     pack.manifest().operations.get(local).ok_or_else(|| unknown(pack, local))
 }
 

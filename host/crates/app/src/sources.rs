@@ -5,7 +5,7 @@
 
 use std::path::Path;
 
-use authority::{Denied, DeniedReason, PathScope, Request};
+use authority::{Denied, DeniedReason, Request, Scope};
 use base::{Code, Refusal};
 use pack::VerifiedPack;
 
@@ -61,9 +61,11 @@ pub(crate) fn cure(denied: &Denied, folder: &Path, local: &str) -> Option<String
             Some(format!("declare `effect = \"{effect}\"` for `{local}` in `{manifest}`"))
         }
         // The home is nobody's.
-        DeniedReason::Reserved => None,
+        DeniedReason::Reserved | DeniedReason::SpecialAddress => None,
+        // One operation or the other: no line of the manifest lets it have both.
+        DeniedReason::Disclosure => None,
         // Only what can be spelt as a scope can be asked for.
-        DeniedReason::NotRequested => denied.what.parse::<PathScope>().ok().map(|scope| {
+        DeniedReason::NotRequested => Scope::parse(capability, &denied.what).ok().map(|scope| {
             format!(
                 "under `[capabilities]` in `{manifest}`, let `{capability}` have a scope that holds `{scope}`"
             )

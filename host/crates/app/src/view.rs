@@ -64,6 +64,35 @@ pub struct GrantView {
     pub grant: String,
 }
 
+/// What calls of an operation may reach.
+#[derive(Debug, Serialize)]
+pub struct ExplainView {
+    /// `publisher:name/interface.function`.
+    pub operation: String,
+    /// Its declared effect, which cuts what it rules out.
+    pub effect: Effect,
+    /// One row for each capability that the pack requests or is granted.
+    pub capabilities: Vec<ReachView>,
+}
+
+/// A capability of an operation. It reaches what a requested and a granted scope both hold.
+#[derive(Debug, Serialize)]
+pub struct ReachView {
+    /// The capability.
+    pub capability: String,
+    /// The scopes that the manifest requests; none if it does not, empty for one without scopes.
+    pub requested: Option<Vec<String>>,
+    /// The scopes that are granted, likewise.
+    pub granted: Option<Vec<String>>,
+    /// Whether a call can use it.
+    pub live: bool,
+    /// What keeps a call from it: `request`, `grant`, `effect`, or `disclosure` where it would let the
+    /// operation send away what it reads.
+    pub cut_by: Option<&'static str>,
+    /// The commands that would grant all that is requested of it.
+    pub grants: Vec<String>,
+}
+
 /// A built pack.
 #[derive(Debug, Serialize)]
 pub struct BuildView {

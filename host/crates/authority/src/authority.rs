@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use base::{Capability, Digest, Effect, FramedHasher, PackId, RootName};
 use ipnet::IpNet;
 
-use crate::denied::{cut, place};
+use crate::denied::cut;
 use crate::grant::arguments;
 use crate::{Denied, DeniedReason, Grants, HttpUrl, PathScope, Request, Scope, UrlScope};
 
@@ -34,10 +34,8 @@ pub struct Explanation<'a> {
     pub requested: Option<&'a [Scope]>,
     /// The scopes that the operator granted; none if there is no grant.
     pub granted: Option<&'a [Scope]>,
-    /// Whether the declared effect rules it out.
-    pub cut_by_effect: bool,
-    /// Whether a call can use it.
-    pub live: bool,
+    /// Why no call can use it; none if one can.
+    pub blocked: Option<DeniedReason>,
 }
 
 /// A capability that the pack asks for, the effect permits and nobody granted.
@@ -155,8 +153,7 @@ impl Authority {
             capability: *capability,
             requested: row.requested.as_deref(),
             granted: row.granted.as_deref(),
-            cut_by_effect: !capability.permitted_by(self.effect),
-            live: self.live(*capability),
+            blocked: self.blocked(*capability),
         })
     }
 
@@ -258,6 +255,7 @@ impl Authority {
         let grantable = matches!(reason, DeniedReason::NotGranted | DeniedReason::OutOfScope);
         let asked = || self.requested(capability).iter().find(|scope| holds(scope)).cloned();
         let grant = grantable.then(|| narrowest().or_else(asked)).flatten();
+        let what = cut(what);
         Denied { capability, what, reason, grant: grant.map(|scope| format!("{capability}={scope}")) }
     }
 }

@@ -180,8 +180,8 @@ impl Segment {
             (Self::Any, Self::Any) => true,
             (Self::Any, Self::One(tokens)) | (Self::One(tokens), Self::Any) => !spells_dot(tokens),
             (Self::One(one), Self::One(other)) => match (one.as_slice(), other.as_slice()) {
-                ([Token::Literal(name)], _) => name_matches(other, name),
-                (_, [Token::Literal(name)]) => name_matches(one, name),
+                ([Token::Literal(name)], _) => name_matches(other, name, Dots::Hide),
+                (_, [Token::Literal(name)]) => name_matches(one, name, Dots::Hide),
                 _ => may_begin_alike(one, other) && may_end_alike(one, other),
             },
         }

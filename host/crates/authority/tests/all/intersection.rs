@@ -128,26 +128,19 @@ fn listing_reaches_what_reading_may() {
 
 #[test]
 fn an_explanation_covers_requested_and_granted() {
+    use DeniedReason::{AboveEffect, NotGranted, NotRequested};
     let read = authority(Effect::Read, &["files-write=workspace:docs/**", "random"]);
     let rows: Vec<_> = read
         .explain()
-        .map(|row| {
-            (
-                row.capability,
-                row.requested.map(<[_]>::len),
-                row.granted.map(<[_]>::len),
-                row.cut_by_effect,
-                row.live,
-            )
-        })
+        .map(|row| (row.capability, row.requested.map(<[_]>::len), row.granted.map(<[_]>::len), row.blocked))
         .collect();
     assert_eq!(
         rows,
         [
-            (FilesRead, Some(2), None, false, false),
-            (FilesWrite, Some(1), Some(1), true, false),
-            (Clock, Some(0), None, false, false),
-            (Capability::Random, None, Some(0), false, false),
+            (FilesRead, Some(2), None, Some(NotGranted)),
+            (FilesWrite, Some(1), Some(1), Some(AboveEffect)),
+            (Clock, Some(0), None, Some(NotGranted)),
+            (Capability::Random, None, Some(0), Some(NotRequested)),
         ]
     );
     let missing: Vec<_> = read.missing().into_iter().map(|missing| missing.grant).collect();
