@@ -5,6 +5,7 @@
 
 use std::fs;
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use base::{Effect, Limits};
 use engine::{Invocation, Program, Trap};
@@ -22,6 +23,8 @@ const SETTLED: usize = 1_000;
 const CALLS: usize = 10_000;
 const THREADS: usize = 8;
 const GROWTH_MAX: u64 = 8 << 20;
+/// Longest wait for a thread that ended to be gone.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 #[test]
 fn ten_thousand_hostile_calls_from_eight_threads_leave_nothing_behind() {
@@ -35,10 +38,11 @@ fn ten_thousand_hostile_calls_from_eight_threads_leave_nothing_behind() {
         return;
     }
     let attacks = attacks();
+    let threads = entries("/proc/self/task");
     make(&attacks, SETTLED);
-    let settled = Held::now();
+    let settled = Held::with(threads);
     make(&attacks, CALLS - SETTLED);
-    let held = Held::now();
+    let held = Held::with(threads);
     let grown = held.resident_bytes.saturating_sub(settled.resident_bytes);
     assert!(grown <= GROWTH_MAX, "{grown} bytes more than after {SETTLED} calls");
     let countable = |held: &Held| (held.files, held.threads, held.children);
@@ -56,6 +60,10 @@ fn make(attacks: &[Attack], calls: usize) {
     });
 }
 
+fn entries(folder: &str) -> usize {
+    fs::read_dir(folder).unwrap().count()
+}
+
 /// What this process holds.
 struct Held {
     resident_bytes: u64,
@@ -65,14 +73,18 @@ struct Held {
 }
 
 impl Held {
-    fn now() -> Self {
-        let count = |path: &str| fs::read_dir(path).unwrap().count();
+    /// Once no more than `threads` are left: one that was joined is still listed for an instant.
+    fn with(threads: usize) -> Self {
+        let start = Instant::now();
+        while entries("/proc/self/task") > threads && start.elapsed() < PATIENCE {
+            std::thread::yield_now();
+        }
         let tasks = fs::read_dir("/proc/self/task").unwrap().flatten();
         let children = tasks.map(|task| fs::read_to_string(task.path().join("children")).unwrap_or_default());
         Self {
             resident_bytes: resident_bytes(),
-            files: count("/proc/self/fd"),
-            threads: count("/proc/self/task"),
+            files: entries("/proc/self/fd"),
+            threads: entries("/proc/self/task"),
             children: children.map(|list| list.split_whitespace().count()).sum(),
         }
     }
