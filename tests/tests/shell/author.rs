@@ -52,6 +52,18 @@ fn a_call_from_the_sources_leaves_the_signed_pack_alone() {
 }
 
 #[test]
+fn sources_that_are_not_built_are_told_so() {
+    let (env, sources) = author();
+    drop(sources.run(&env, &["pack", "new", "acme:notes"]).exits(0));
+    for command in ["install", "audit", "validate", "inspect"] {
+        let refused = sources.run(&env, &["pack", command, "notes"]).exits(2).says("is not built");
+        assert!(refused.stderr.ends_with("hint: capstan pack build notes\n"), "{}", refused.stderr);
+    }
+    drop(sources.run(&env, &["pack", "build", "notes"]).exits(0));
+    drop(sources.run(&env, &["pack", "validate", "notes"]).exits(0));
+}
+
+#[test]
 fn a_panic_says_what_and_where() {
     let (env, sources) = author();
     let draft = r#"assert!(!title.is_empty(), "no title, {} bytes", points.len()); title"#;

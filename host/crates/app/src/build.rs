@@ -101,7 +101,21 @@ pub(crate) fn is_pack_folder(folder: &Path) -> bool {
 }
 
 /// The pack folder of what the user named: the folder itself, or the `dist/` that a build wrote.
-pub(crate) fn pack_folder(folder: &Path) -> PathBuf {
+pub(crate) fn pack_folder(folder: &Path) -> Result<PathBuf, Error> {
+    if is_pack_folder(folder) {
+        return Ok(folder.to_owned());
+    }
     let dist = folder.join(DIST);
-    if !folder.join(pack::COMPONENT).exists() && dist.is_dir() { dist } else { folder.to_owned() }
+    if dist.is_dir() {
+        return Ok(dist);
+    }
+    if folder.join(pack::MANIFEST).is_file() && folder.join("Cargo.toml").is_file() {
+        let folder = folder.display();
+        let build = format!("capstan pack build {folder}");
+        return Err(Error::usage(
+            format!("`{folder}` holds the sources of a pack that is not built"),
+            &[&build],
+        ));
+    }
+    Ok(folder.to_owned())
 }

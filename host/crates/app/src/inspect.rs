@@ -45,7 +45,7 @@ impl App {
     /// # Errors
     /// As [`App::pack_inspect`].
     pub fn pack_inspect_folder(&self, folder: &Path) -> Result<InspectView, Error> {
-        let files = PackFiles::read(&build::pack_folder(folder))?;
+        let files = PackFiles::read(&build::pack_folder(folder)?)?;
         let grants = grants::load(&self.home)?;
         if files.get(pack::ENVELOPE).is_some() {
             let trusted = pack::verify(files.clone(), &trust::load(&self.home)?);

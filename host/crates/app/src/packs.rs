@@ -71,7 +71,7 @@ impl App {
     /// # Errors
     /// If it does not validate, or the key is not there.
     pub fn pack_sign(&self, folder: &Path, key: Option<&str>) -> Result<SignView, Error> {
-        let folder = build::pack_folder(folder);
+        let folder = build::pack_folder(folder)?;
         let record = keys::pack_key(&self.home, key)?;
         let key = keys::load(&self.home, &record, None)?;
         let files = PackFiles::read(&folder)?;
@@ -155,7 +155,7 @@ impl App {
     /// The first thing that is wrong with the pack, or a grant that it does not request.
     pub fn pack_install(&self, folder: &Path, options: &InstallOptions) -> Result<InstallView, Error> {
         self.require_home()?;
-        let files = PackFiles::read(&build::pack_folder(folder))?;
+        let files = PackFiles::read(&build::pack_folder(folder)?)?;
         files.require(pack::ENVELOPE).map_err(|refusal| refusal.hint(self.sign_command(folder)))?;
         let introduced = match &options.trust {
             Some(text) => {

@@ -14,8 +14,9 @@ pub(crate) fn plan(view: &PlanView) -> String {
     if view.status == "ill-typed" {
         return text;
     }
-    text += &format!("plan `{}`", view.name.as_deref().map(one_line).unwrap_or_default());
-    text += &view.digest.map(|digest| format!("  {digest}\n")).unwrap_or_else(|| "\n".to_owned());
+    if let (Some(name), Some(digest)) = (&view.name, &view.digest) {
+        text += &format!("plan `{}`  {digest}\n", one_line(name));
+    }
     for step in &view.effects {
         let gate = if view.gates.contains(&step.step) { "  stops for approval" } else { "" };
         text += &format!("  {:<12} {:<16} {}{gate}\n", step.effect, step.step, step.operation);
