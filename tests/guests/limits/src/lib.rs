@@ -51,11 +51,8 @@ impl spend::Guest for Spender {
         done
     }
 
-    fn spin() -> u64 {
-        let mut rounds: u64 = 0;
-        loop {
-            rounds = black_box(rounds.wrapping_add(1));
-        }
+    fn spin(rounds: u64) -> u64 {
+        Self::fuel(rounds)
     }
 
     fn memory(bytes: u64) -> Result<u64, String> {
