@@ -1,4 +1,4 @@
-//! HTTP, reading only: capability `http-read`.
+//! HTTP: capability `http-read` for what changes nothing, `http-send` for the rest.
 //!
 //! The host decides on every request: its URL must be granted, and the address behind its name must
 //! not be private or reserved. No redirect is followed; a response of status 3xx is a response.
@@ -9,6 +9,7 @@ use crate::host::http_read;
 use crate::host::types::HttpError;
 
 pub use crate::host::http_read::{Header, Method, Request, Response};
+pub use crate::host::http_send;
 
 /// A request without a response: for which URL, and why.
 ///
@@ -147,6 +148,20 @@ pub fn head(url: &str) -> Result<Response, Error> {
 /// [`Reason::NotText`] if it is not UTF-8.
 pub fn text(url: &str, body: Vec<u8>) -> Result<String, Error> {
     String::from_utf8(body).map_err(|_| Error { url: url.to_owned(), reason: Reason::NotText })
+}
+
+/// Sends a request that changes something at its server, and takes the whole response.
+///
+/// The call ends here the first time: the host asks a person, and runs the operation again when that
+/// one agreed. What was answered before is answered again; what the operation computes must be the
+/// same. A call that was sent and not answered is an error here, and may have arrived.
+///
+/// Source: `capstan:host/http-send.send`.
+///
+/// # Errors
+/// If the host refuses, or there is no response. A status such as 404 is a response.
+pub fn send(request: &http_send::Request) -> Result<http_send::Response, Error> {
+    http_send::send(request).map_err(|error| Error { url: request.url.clone(), reason: error.into() })
 }
 
 #[cfg(test)]

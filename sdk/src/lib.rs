@@ -50,7 +50,7 @@ mod bindings {
 /// (`use capstan:host/types@0.1.0.{file-error}`).
 pub mod host {
     pub use crate::bindings::capstan::host::{
-        artifacts, clock, files_read, files_write, http_read, log, random, types,
+        artifacts, clock, files_read, files_write, http_read, http_send, log, random, types,
     };
 }
 
@@ -83,6 +83,7 @@ macro_rules! pack {
                     "capstan:host/files-read@0.1.0": ::capstan_sdk::host::files_read,
                     "capstan:host/files-write@0.1.0": ::capstan_sdk::host::files_write,
                     "capstan:host/http-read@0.1.0": ::capstan_sdk::host::http_read,
+                    "capstan:host/http-send@0.1.0": ::capstan_sdk::host::http_send,
                     "capstan:host/log@0.1.0": ::capstan_sdk::host::log,
                     "capstan:host/random@0.1.0": ::capstan_sdk::host::random,
                     "capstan:host/types@0.1.0": ::capstan_sdk::host::types,

@@ -14,6 +14,7 @@ pub(super) enum Command {
     Show(ShowArgs),
     Events(EventsArgs),
     Resume(ResumeArgs),
+    Retry(RetryArgs),
     Cancel(CancelArgs),
     Undo(UndoArgs),
 }
@@ -51,6 +52,32 @@ pub(super) struct ResumeArgs {
     /// Do not ask: stop where a person has to decide
     #[arg(long)]
     no_prompt: bool,
+}
+
+/// Make a call again that may or may not have arrived
+///
+/// Where the program was stopped between sending an approved call and recording the answer, nobody
+/// knows whether the call arrived. This holds the call again, with another idempotency key, and asks
+/// for another approval.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  capstan run retry last publish --mode force-new-idempotency-key")]
+pub(super) struct RetryArgs {
+    /// A unique beginning of the run's id, or `last`
+    run: String,
+    /// The step
+    step: String,
+    /// How: under another key than the server may have seen
+    #[arg(long, value_enum)]
+    mode: RetryMode,
+    /// Do not ask: stop where a person has to decide
+    #[arg(long)]
+    no_prompt: bool,
+}
+
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+enum RetryMode {
+    /// The call is another one for its server, and wants another approval
+    ForceNewIdempotencyKey,
 }
 
 /// Cancel a run that has not ended
@@ -93,6 +120,11 @@ pub(super) fn exec(command: Command, context: &Context) -> Result<Output, Failur
             let view = app.run_resume(&args.run)?;
             finish(view, args.no_prompt, context)
         }
+        Command::Retry(args) => {
+            let RetryMode::ForceNewIdempotencyKey = args.mode;
+            let view = app.run_retry(&args.run, &args.step)?;
+            finish(view, args.no_prompt, context)
+        }
         Command::Cancel(args) => {
             let view = app.run_cancel(&args.run)?;
             Ok(Output::done(render::run(&view), &view))
@@ -110,8 +142,8 @@ pub(super) fn finish(mut view: RunView, no_prompt: bool, context: &Context) -> R
         let Some(approval) = view.approvals.iter().find(|approval| approval.status == "waiting") else {
             break;
         };
-        let answer =
-            context.ui.choose(&render::approval(approval), "Apply exactly this?", &["yes", "no", "later"]);
+        let question = if approval.call.is_some() { "Send exactly this?" } else { "Apply exactly this?" };
+        let answer = context.ui.choose(&render::approval(approval), question, &["yes", "no", "later"]);
         // The whole digest: what was shown, and nothing that came since.
         let shown = approval.digest.hex();
         view = match answer.as_deref() {

@@ -13,8 +13,8 @@ impl From<http::Reason> for Reason {
         match reason {
             http::Reason::Denied(why) => Self::Denied(why),
             http::Reason::InvalidUrl(why) => Self::InvalidUrl(why),
-            // No operation here sends a header of its own.
-            http::Reason::InvalidHeader(why) | http::Reason::Protocol(why) => Self::Protocol(why),
+            http::Reason::InvalidHeader(why) => Self::InvalidHeader(why),
+            http::Reason::Protocol(why) => Self::Protocol(why),
             http::Reason::Resolve(why) => Self::Resolve(why),
             http::Reason::RefusedAddress(why) => Self::RefusedAddress(why),
             http::Reason::Connect(why) => Self::Connect(why),

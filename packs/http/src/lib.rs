@@ -1,4 +1,4 @@
-//! Reference pack `capstan:http`: the web, read only.
+//! Reference pack `capstan:http`: the web.
 //!
 //! *Invariants*
 //!
@@ -7,6 +7,7 @@
 
 mod fetch;
 mod json;
+mod submit;
 
 capstan_sdk::pack!(Http);
 

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use tests::repository;
 
+use crate::held::SEND;
 use crate::sweep::{APPROVE, INSTALL, PLAN_RUN, RESUME, UNDO};
 
 /// Where each layer's labels are, and what they begin with.
@@ -24,7 +25,7 @@ fn every_label_in_the_sources_is_swept() {
         assert!(!found.is_empty(), "no labels `{prefix}` in `{path}`");
         labels.extend(found);
     }
-    let swept = [PLAN_RUN, APPROVE, RESUME, UNDO, INSTALL].concat();
+    let swept = [PLAN_RUN, APPROVE, RESUME, UNDO, INSTALL, SEND].concat();
     let swept: BTreeSet<String> = swept.into_iter().map(str::to_owned).collect();
     assert_eq!(labels, swept, "left: in the sources; right: in `sweep.rs`");
 }

@@ -146,8 +146,15 @@ fn template() -> &'static Path {
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("durability");
         drop(fs::remove_dir_all(&folder));
         let env = Env::with_home();
-        prepare(&env, "packs/files", "pack", &["files-read=workspace:**", "files-write=workspace:**"]);
+        prepare(
+            &env,
+            "packs/files",
+            "pack",
+            &["--grant", "files-read=workspace:**", "--grant", "files-write=workspace:**"],
+        );
         prepare(&env, "tests/guests/limits", "limits", &[]);
+        // Of the same publisher, so signed with the same key.
+        sign_and_install(&env, "tests/guests/sender", "sender", "limits", &[]);
         env.write("witness.plan.yaml", WITNESS);
         env.write("note.txt", BASE);
         drop(env.run(["plan", "run", "witness.plan.yaml"]).exits(3));
@@ -162,18 +169,19 @@ fn template() -> &'static Path {
 
 /// Signs a copy of a built pack with a key of its own, and installs it.
 fn prepare(env: &Env, source: &str, name: &str, grants: &[&str]) {
+    let key = env.json(["key", "new", name, "--role", "pack"]).exits(0).json();
+    let fingerprint = key["fingerprint"].as_str().expect("a fingerprint").to_owned();
+    sign_and_install(env, source, name, name, &[&["--trust", &fingerprint], grants].concat());
+}
+
+/// The same with a key that is there.
+fn sign_and_install(env: &Env, source: &str, name: &str, key: &str, more: &[&str]) {
     let folder = env.folder().join(name);
     copy(&repository().join(source).join("dist"), &folder);
     fs::remove_file(folder.join("pack.dsse.json")).expect("the pack was signed");
     let folder = folder.to_str().expect("UTF-8");
-    let key = env.json(["key", "new", name, "--role", "pack"]).exits(0).json();
-    let fingerprint = key["fingerprint"].as_str().expect("a fingerprint").to_owned();
-    drop(env.run(["pack", "sign", folder, "--key", name]).exits(0));
-    let mut words = vec!["pack", "install", folder, "--trust", &fingerprint];
-    for grant in grants {
-        words.extend(["--grant", grant]);
-    }
-    drop(env.run(words).exits(0));
+    drop(env.run(["pack", "sign", folder, "--key", key]).exits(0));
+    drop(env.run([&["pack", "install", folder], more].concat()).exits(0));
 }
 
 /// Copies what is in a folder, modes too.

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::app::App;
 use crate::runs::{created, reopen};
 use crate::time::rfc3339;
-use crate::view::{ApprovalView, RunView};
+use crate::view::{ApprovalView, HeldView, RunView};
 use crate::{Error, diff, keys};
 
 /// The type of an approval's payload; no other payload passes for one.
@@ -166,7 +166,9 @@ impl App {
         let roots = reopen(&self.home, created).ok();
         let blob = |digest: &Digest| self.journal().ok()?.artifact(digest).ok();
         let gate = step.is_some_and(|step| step.gate);
-        let question = policy::Question { effect, plan_gate: gate, changes: changes.changes().len() };
+        let call = if changes.is_empty() { self.held(state, approval)? } else { None };
+        let effects = changes.changes().len().max(usize::from(call.is_some()));
+        let question = policy::Question { effect, plan_gate: gate, effects };
         Ok(ApprovalView {
             id: approval.digest.short(),
             digest: approval.digest,
@@ -177,6 +179,7 @@ impl App {
             effect,
             diff: diff::unified(&changes, roots.as_ref(), blob),
             changes,
+            call,
             reasons: policy::decide(&question).reasons,
             expires: approval.expires_at.map(rfc3339),
             decided_by,
@@ -207,6 +210,22 @@ impl App {
         }))
     }
 
+    /// The call that the approval is for, if it is for one.
+    fn held(&self, state: &State, approval: &ApprovalState) -> Result<Option<HeldView>, Error> {
+        let journal = self.journal()?;
+        for record in journal.events(state.run()).map_err(Refusal::from)? {
+            if let journal::Event::CallHeld { held, .. } = record.event
+                && held.digest() == approval.binding.effects
+            {
+                let call =
+                    engine::HeldCall::from_bytes(&journal.artifact(&held.request).map_err(Refusal::from)?);
+                let call = call.map_err(|error| Error::refused(Code::JournalDamaged, error.to_string()))?;
+                return Ok(Some(HeldView::of(&call)));
+            }
+        }
+        Ok(None)
+    }
+
     /// What the approval is for: the present attempt's effect set, the one that was applied, or
     /// that of an earlier attempt, of which the state keeps no more than the digest.
     fn changes(&self, state: &State, approval: &ApprovalState) -> Result<ChangeSet, Error> {
@@ -224,6 +243,17 @@ impl App {
             }
         }
         Ok(ChangeSet::new(staged))
+    }
+}
+
+impl HeldView {
+    pub(crate) fn of(call: &engine::HeldCall) -> Self {
+        Self {
+            capability: call.capability(),
+            target: call.target(),
+            request: call.digest(),
+            text: call.text(),
+        }
     }
 }
 

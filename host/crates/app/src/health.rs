@@ -121,6 +121,8 @@ impl App {
                 clock: Arc::clone(&self.clock),
                 seed: system::random::<32>()?,
             },
+            call_id: String::new(),
+            tape: None,
             cancel: CancelToken::default(),
         });
         let ask_author = || Some(format!("ask the publisher of `{id}` about it"));
@@ -131,6 +133,10 @@ impl App {
             }
             Outcome::Returned(_) | Outcome::Failed(_) => findings.ok("own check", "it answered"),
             Outcome::Denied(denied) => findings.add("error", "own check", denied.to_string(), ask_author()),
+            // A check is `pure`: it has nothing that could be held.
+            Outcome::Held(_) | Outcome::Diverged(_) => {
+                findings.add("error", "own check", "it made a call that is held".to_owned(), ask_author());
+            }
             Outcome::Trapped(trap) => {
                 findings.add("error", "own check", format!("it was stopped: {trap}"), ask_author());
             }

@@ -3,14 +3,18 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use base::{Change, Clock, Code, Digest, OperationName, PackId, Probe, Refusal};
+use authority::Authority;
+use base::{Change, Clock, Code, Digest, Limits, OperationName, PackId, Probe, Refusal};
 use engine::files::{self, FileProblem, Roots};
 use engine::{
     ArtifactError, Artifacts, CancelToken, GuestThreads, HostContext, HttpClient, Invocation, Outcome,
-    Program,
+    Program, Tape,
 };
 use journal::{DeniedCall, HowApplied, Journal, RootRecord};
-use run::{ApplyError, CallFuture, CallOutcome, CallReport, CallRequest, Effects, Invoke, OnDisk};
+use run::{
+    ApplyError, CallFuture, CallOutcome, CallReport, CallRequest, Effects, HeldCall, Invoke, OnDisk,
+    SendFuture, SendReport, SendRequest,
+};
 
 use crate::catalog::InstalledPacks;
 use crate::{Error, system};
@@ -54,9 +58,40 @@ impl Invoke for Calls {
             Err(refusal) => Box::pin(std::future::ready(refused(refusal))),
         }
     }
+
+    fn send(&self, send: SendRequest) -> SendFuture {
+        let http = self.http.clone();
+        let prepared = self.approved(&send);
+        Box::pin(async move {
+            let (call, mut tape, authority) = prepared?;
+            let sent = tokio::task::spawn_blocking(move || {
+                // The client's own time bounds it, and nobody gives it up.
+                let limits = Limits { wall_ms: Limits::CEILING.wall_ms, ..send.limits };
+                let answer = call.perform(&authority, &http, limits, CancelToken::default());
+                let summary = answer.summary.clone();
+                tape.push(&call, answer);
+                SendReport { tape: tape.to_bytes(), summary }
+            });
+            sent.await.map_err(|error| Refusal::new(Code::CallFailed, error.to_string()))
+        })
+    }
 }
 
 impl Calls {
+    /// A held call with the tape before it, and what its pack may reach now.
+    fn approved(&self, send: &SendRequest) -> Result<(engine::HeldCall, Tape, Authority), Refusal> {
+        let id = &send.operation.pack;
+        let stale = |what: &str| Refusal::new(Code::RunStale, what.to_owned());
+        let pack = self.packs.packs.get(id).filter(|pack| pack.statement_digest() == send.statement);
+        pack.ok_or_else(|| stale("the pack is not the one that the plan was checked against"))?;
+        let authority =
+            self.packs.authority(id, send.effect).ok_or_else(|| stale("the pack is not installed"))?;
+        let damaged = |what: &dyn std::fmt::Display| Refusal::new(Code::JournalDamaged, what.to_string());
+        let call = engine::HeldCall::from_bytes(&send.call).map_err(|error| damaged(&error))?;
+        let tape = Tape::from_bytes(&send.tape).map_err(|error| damaged(&error))?;
+        Ok((call, tape, authority))
+    }
+
     /// The pack must be the very one that the plan was checked against.
     fn prepare(
         &self,
@@ -72,6 +107,10 @@ impl Calls {
         }
         let program = self.programs.get(id).ok_or_else(absent)?.clone();
         let authority = self.packs.authority(id, call.effect).ok_or_else(absent)?;
+        let read = |tape: Vec<u8>| {
+            Tape::from_bytes(&tape).map_err(|error| Refusal::new(Code::JournalDamaged, error.to_string()))
+        };
+        let tape = call.tape.map(read).transpose()?;
         let seed =
             system::random::<32>().map_err(|error| Refusal::new(Code::CallFailed, error.to_string()))?;
         let invocation = Invocation {
@@ -88,6 +127,8 @@ impl Calls {
                 clock: Arc::clone(&self.clock),
                 seed,
             },
+            call_id: format!("{}/{}/{}", call.run, call.path, call.attempt),
+            tape,
             cancel: CancelToken::default(),
         };
         Ok((program, invocation))
@@ -151,6 +192,13 @@ fn report(operation: &OperationName, report: engine::Report, kept: &RunArtifacts
             trap: trap.as_str().to_owned(),
             message: format!("`{operation}` was stopped: {trap}: {}", trap.meaning()),
         },
+        Outcome::Held(held) => CallOutcome::Held(HeldCall {
+            capability: held.call.capability(),
+            target: held.call.target(),
+            call: held.call.to_bytes(),
+            tape: held.tape.to_bytes(),
+        }),
+        Outcome::Diverged(text) => CallOutcome::Diverged(text),
     };
     let lines = report.log.iter().map(|line| format!("{}: {}\n", line.source.as_str(), line.text));
     let mut blobs = report.blobs;

@@ -49,9 +49,9 @@ pub use plans::RunOptions;
 pub use template::NewPackView;
 pub use view::{
     ApprovalView, ArtifactView, BuildView, CallError, CallView, CapabilityView, ExplainView, Finding,
-    GrantView, HealthView, InitView, InputView, InspectView, InstallView, Items, KeyView, NextAction,
-    OperationView, PackView, PlanPack, PlanView, Problem, RunSummary, RunView, SignView, StepEffect,
-    StepView, TrustView, UndoView, UsageTotal,
+    GrantView, HealthView, HeldView, InitView, InputView, InspectView, InstallView, Items, KeyView,
+    NextAction, OperationView, PackView, PlanPack, PlanView, Problem, RunSummary, RunView, SentView,
+    SignView, StepEffect, StepView, TrustView, UndoView, UsageTotal,
 };
 
 /// Whether the user named a folder, rather than an installed pack.

@@ -16,7 +16,7 @@ use crate::app::App;
 use crate::host::denied_call;
 use crate::inspect;
 use crate::packs::parse_id;
-use crate::view::{CallError, CallView, OperationView, RunView};
+use crate::view::{CallError, CallView, HeldView, OperationView, RunView};
 use crate::{Error, Home, build, diff, grants, sources, system};
 
 /// What a call is given beside its operation.
@@ -159,6 +159,9 @@ impl App {
                 clock: Arc::clone(&self.clock),
                 seed: system::random::<32>()?,
             },
+            // Nothing is sent outside a run, so no key is ever used.
+            call_id: String::new(),
+            tape: None,
             cancel: CancelToken::default(),
         };
         let report = program.invoke(invocation);
@@ -276,6 +279,12 @@ fn view(
         Outcome::Failed(value) => ("failed", value.as_ref(), None),
         Outcome::Denied(denied) => ("denied", None, Some(denied.to_string())),
         Outcome::Trapped(trap) => ("trapped", None, Some(trap.as_str().to_owned())),
+        Outcome::Held(held) => ("held", None, Some(held.call.target())),
+        Outcome::Diverged(text) => ("trapped", None, Some(text.clone())),
+    };
+    let held = match &report.outcome {
+        Outcome::Held(held) => Some(HeldView::of(&held.call)),
+        _ => None,
     };
     let mut denied: Vec<&Denied> = report.denied.iter().collect();
     if let Outcome::Denied(last) = &report.outcome
@@ -296,6 +305,7 @@ fn view(
         missing_grants,
         diff: diff::unified_of_call(&report.changes, roots, |digest| report.blobs.get(digest).cloned()),
         staged: report.changes.clone(),
+        held,
         usage: report.usage,
         log: report.log.iter().map(|line| format!("{}: {}", line.source.as_str(), line.text)).collect(),
     }
@@ -318,6 +328,9 @@ fn call_error(
         },
         Outcome::Denied(denied) => (Code::CallDenied, denied.to_string()),
         Outcome::Trapped(trap) => (Code::CallTrapped, format!("{trap}: {}", trap.meaning())),
+        // Outside a run nobody can approve it, so this is as far as the call goes.
+        Outcome::Held(_) => return None,
+        Outcome::Diverged(text) => (Code::CallDiverged, text.clone()),
     };
     let code = code.as_str().to_owned();
     Some(CallError { code, message, causes: Vec::new(), hints: hints.to_vec() })

@@ -20,7 +20,7 @@ use crate::catalog::InstalledPacks;
 use crate::host::{self, Calls, FileEffects};
 use crate::time::rfc3339;
 use crate::view::{
-    Items, NextAction, PlanView, Problem, RunSummary, RunView, StepView, UndoView, UsageTotal,
+    Items, NextAction, PlanView, Problem, RunSummary, RunView, SentView, StepView, UndoView, UsageTotal,
 };
 use crate::{Error, Home};
 
@@ -188,6 +188,20 @@ impl App {
         self.run_view(&run::load(self.journal()?, &id)?)
     }
 
+    /// Has a step go on whose approved call may or may not have been made: the call is held again,
+    /// with another key, and wants another approval.
+    ///
+    /// # Errors
+    /// If the step has no such call, or another process works on the run.
+    pub fn run_retry(&self, run: &str, step: &str) -> Result<RunView, Error> {
+        let id = self.find_run(run)?;
+        let state = run::load(self.journal()?, &id)?;
+        let step = step.parse().map_err(|error: base::ParseIdError| Error::usage(error.to_string(), &[]))?;
+        let next = self.reopen_run(&state)?;
+        run::answer::renew(self.journal()?, &id, &step, &crate::system::user_name(), self.clock.now())?;
+        self.drive(&id, next)
+    }
+
     /// Takes back what a run applied.
     ///
     /// # Errors
@@ -288,7 +302,7 @@ impl App {
                 journal::Event::StepCompleted { call, .. } | journal::Event::EffectsStaged { call, .. } => {
                     call.usage
                 }
-                journal::Event::StepFailed { usage, .. } => *usage,
+                journal::Event::StepFailed { usage, .. } | journal::Event::CallHeld { usage, .. } => *usage,
                 _ => continue,
             };
             total.calls += 1;
@@ -307,6 +321,11 @@ impl run::Invoke for NoCalls {
     fn invoke(&self, call: run::CallRequest) -> run::CallFuture {
         let refusal = Refusal::new(Code::RunState, format!("`{}` is not called by an undo", call.operation));
         Box::pin(std::future::ready(host::refused(refusal)))
+    }
+
+    fn send(&self, send: run::SendRequest) -> run::SendFuture {
+        let refusal = Refusal::new(Code::RunState, format!("`{}` is not called by an undo", send.operation));
+        Box::pin(std::future::ready(Err(refusal)))
     }
 }
 
@@ -366,6 +385,16 @@ fn mode(mode: journal::Mode) -> &'static str {
     }
 }
 
+fn sent(sent: &run::machine::SentState) -> SentView {
+    SentView {
+        step: sent.path.clone(),
+        target: sent.target.clone(),
+        request: sent.request,
+        answer: sent.summary.clone(),
+        at: rfc3339(sent.at),
+    }
+}
+
 fn step(step: &run::view::StepView) -> StepView {
     let failure = step.failure.as_ref().map(|(item, failure)| Problem {
         code: failure.code.clone(),
@@ -395,5 +424,6 @@ fn step(step: &run::view::StepView) -> StepView {
         items: step.items.map(|total| Items { done: step.items_done, total }),
         reason: failure.or(conflict).or(stale),
         receipts: step.receipt.clone(),
+        sent: step.sent.iter().map(sent).collect(),
     }
 }

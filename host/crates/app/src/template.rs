@@ -46,6 +46,7 @@ const TEMPLATE: &[(&str, &str)] = embed![
     "template/wit/deps/capstan-host/files-read.wit",
     "template/wit/deps/capstan-host/files-write.wit",
     "template/wit/deps/capstan-host/http-read.wit",
+    "template/wit/deps/capstan-host/http-send.wit",
     "template/wit/deps/capstan-host/log.wit",
     "template/wit/deps/capstan-host/random.wit",
     "template/wit/deps/capstan-host/types.wit",

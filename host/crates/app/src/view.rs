@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use base::{ChangeSet, Digest, Effect, Limits, PackId, Reason, RunId, StepPath, Usage};
+use base::{Capability, ChangeSet, Digest, Effect, Limits, PackId, Reason, RunId, StepPath, Usage};
 use journal::{ApprovalBinding, DeniedCall, Receipt};
 use serde::Serialize;
 use serde_json::Value as Json;
@@ -265,7 +265,8 @@ pub struct HealthView {
 pub struct CallView {
     /// The operation.
     pub operation: String,
-    /// `returned`, `failed`, `denied` or `trapped`.
+    /// `returned`, `failed`, `denied`, `trapped`, or `held`: it came to a call that a run would ask for
+    /// approval of.
     pub outcome: &'static str,
     /// The result, or the operation's own error.
     pub result: Json,
@@ -279,6 +280,8 @@ pub struct CallView {
     pub staged: ChangeSet,
     /// Those writes as a unified diff.
     pub diff: String,
+    /// The outgoing call that it came to, which was not made.
+    pub held: Option<HeldView>,
     /// What it used.
     pub usage: Usage,
     /// What it logged.
@@ -427,6 +430,36 @@ pub struct StepView {
     pub reason: Option<Problem>,
     /// For writes that were applied.
     pub receipts: Vec<Receipt>,
+    /// The outgoing calls that were made.
+    pub sent: Vec<SentView>,
+}
+
+/// An outgoing call that was made.
+#[derive(Debug, Serialize)]
+pub struct SentView {
+    /// The step or item that made it.
+    pub step: StepPath,
+    /// What it was done to.
+    pub target: String,
+    /// The artifact with the exact call.
+    pub request: Digest,
+    /// The answer on one line.
+    pub answer: String,
+    /// When the answer was recorded, RFC 3339.
+    pub at: String,
+}
+
+/// An outgoing call that waits for approval, or would.
+#[derive(Debug, Clone, Serialize)]
+pub struct HeldView {
+    /// The interface that it goes through.
+    pub capability: Capability,
+    /// What it is done to, on one line.
+    pub target: String,
+    /// The digest of the exact call, which is an artifact of the run.
+    pub request: Digest,
+    /// The exact call: the first line its target, then the headers, an empty line and the body.
+    pub text: String,
 }
 
 /// The items of a fan-out.
@@ -498,6 +531,8 @@ pub struct ApprovalView {
     pub changes: ChangeSet,
     /// The same as a unified diff.
     pub diff: String,
+    /// The call that will be made, exactly.
+    pub call: Option<HeldView>,
     /// Which rules ask for it.
     pub reasons: Vec<Reason>,
     /// When it expires, RFC 3339.

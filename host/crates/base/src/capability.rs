@@ -17,6 +17,8 @@ pub enum Capability {
     FilesWrite,
     /// Fetch from HTTP servers, by GET and HEAD.
     HttpRead,
+    /// Send to HTTP servers, by POST, PUT, PATCH and DELETE. Every request is held for approval.
+    HttpSend,
     /// Store and fetch content-addressed bytes of the run.
     Artifacts,
     /// Read the time.
@@ -38,10 +40,11 @@ pub enum ScopeKind {
 
 impl Capability {
     /// Every capability, in the order they are listed to people.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::FilesRead,
         Self::FilesWrite,
         Self::HttpRead,
+        Self::HttpSend,
         Self::Artifacts,
         Self::Clock,
         Self::Random,
@@ -55,6 +58,7 @@ impl Capability {
             Self::FilesRead => "files-read",
             Self::FilesWrite => "files-write",
             Self::HttpRead => "http-read",
+            Self::HttpSend => "http-send",
             Self::Artifacts => "artifacts",
             Self::Clock => "clock",
             Self::Random => "random",
@@ -67,7 +71,7 @@ impl Capability {
     pub const fn scope_kind(self) -> Option<ScopeKind> {
         match self {
             Self::FilesRead | Self::FilesWrite => Some(ScopeKind::Path),
-            Self::HttpRead => Some(ScopeKind::Url),
+            Self::HttpRead | Self::HttpSend => Some(ScopeKind::Url),
             Self::Artifacts | Self::Clock | Self::Random | Self::Log => None,
         }
     }
@@ -91,6 +95,13 @@ impl Capability {
         matches!(self, Self::HttpRead)
     }
 
+    /// Whether its calls are held: the host keeps the exact call, and makes it itself after somebody
+    /// approved it.
+    #[must_use]
+    pub const fn is_held(self) -> bool {
+        matches!(self, Self::HttpSend)
+    }
+
     /// Whether a pack must request it and an operator must grant it.
     #[must_use]
     pub const fn needs_grant(self) -> bool {
@@ -110,6 +121,7 @@ impl Capability {
             Self::Log => Effect::Pure,
             Self::FilesRead | Self::HttpRead | Self::Artifacts | Self::Clock | Self::Random => Effect::Read,
             Self::FilesWrite => Effect::Write,
+            Self::HttpSend => Effect::External,
         }
     }
 }

@@ -128,6 +128,8 @@ codes! {
     // Calls.
     CallDenied = "E-CALL-DENIED", Refused, "the guest reached for something that it was not given";
     CallFailed = "E-CALL-FAILED", Failed, "the operation returned its own error";
+    CallDiverged = "E-CALL-DIVERGED", Failed, "run again after an approved call, the operation did not repeat what it had done before";
+    CallUnknown = "E-CALL-UNKNOWN", Refused, "an approved call may or may not have been made, and may not be made twice";
     CallTrapped = "E-CALL-TRAPPED", Failed, "the guest was stopped by a limit or by itself";
     Usage = "E-USAGE", Malformed, "the command cannot be carried out as it was typed";
     CallArguments = "E-CALL-ARGUMENTS", Malformed, "the arguments do not have the operation's types";

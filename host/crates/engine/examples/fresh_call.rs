@@ -109,6 +109,8 @@ fn template() -> Result<Invocation, Failure> {
             clock: Arc::new(Nothing),
             seed: [0; 32],
         },
+        call_id: String::new(),
+        tape: None,
         cancel: CancelToken::default(),
     })
 }

@@ -4,6 +4,10 @@ wasmtime::component::bindgen!({
     path: "../../../wit/host",
     world: "capstan:host/imports",
     imports: { default: trappable },
+    // Answers of host calls are kept on tapes.
+    additional_derives: [serde::Serialize, serde::Deserialize],
 });
 
-pub(crate) use capstan::host::{artifacts, clock, files_read, files_write, http_read, log, random, types};
+pub(crate) use capstan::host::{
+    artifacts, clock, files_read, files_write, http_read, http_send, log, random, types,
+};

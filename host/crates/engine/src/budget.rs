@@ -76,6 +76,12 @@ impl Budget {
         Ok(())
     }
 
+    /// Counts a host call that is answered from the tape, as it was counted when it was made.
+    pub(crate) fn replay(&mut self, moved: u64) -> Result<(), Stop> {
+        self.check_time()?;
+        self.charge(usize::try_from(moved).unwrap_or(usize::MAX))
+    }
+
     /// Bytes that may still be moved between guest and host.
     pub(crate) fn bytes_left(&self) -> u64 {
         self.limits.host_call_bytes.saturating_sub(self.host_call_bytes)

@@ -8,6 +8,7 @@ mod clock;
 mod files_read;
 mod files_write;
 mod http_read;
+mod http_send;
 mod log;
 mod random;
 
@@ -17,6 +18,7 @@ use wasmtime::component::HasData;
 
 use crate::bindings::types;
 use crate::guest::Guest;
+use crate::http::HttpError;
 use crate::trap::Stop;
 
 /// Answers every call with a refusal.
@@ -35,6 +37,35 @@ pub(crate) fn inert(guest: &mut Guest) -> Inert<'_> {
 }
 
 impl types::Host for Guest {}
+
+/// What a guest is told of a request without a response.
+///
+/// # Errors
+/// If it ends the call.
+pub(crate) fn http_error(error: HttpError) -> Result<types::HttpError, Stop> {
+    use types::HttpError as Wit;
+    Ok(match error {
+        HttpError::InvalidUrl(text) => Wit::InvalidUrl(text),
+        HttpError::InvalidHeader(text) => Wit::InvalidHeader(text),
+        HttpError::Resolve(text) => Wit::Resolve(text),
+        HttpError::RefusedAddress(special) => Wit::RefusedAddress(format!(
+            "an address of the host is in {} ({}), which no grant for this URL names",
+            special.network, special.purpose
+        )),
+        HttpError::Connect(text) => Wit::Connect(text),
+        HttpError::Tls(text) => Wit::Tls(text),
+        HttpError::Timeout => Wit::Timeout,
+        HttpError::TooLarge => Wit::TooLarge,
+        HttpError::Protocol(text) => Wit::Protocol(text),
+        HttpError::Stop(stop) => return Err(stop),
+    })
+}
+
+/// The headers of a response, byte for byte: one need not be UTF-8, and nothing of it is to get lost.
+pub(crate) fn http_header<H>(headers: &http::HeaderMap, header: impl Fn(String, String) -> H) -> Vec<H> {
+    let text = |value: &http::HeaderValue| value.as_bytes().iter().copied().map(char::from).collect();
+    headers.iter().map(|(name, value)| header(name.as_str().to_owned(), text(value))).collect()
+}
 
 impl Inert<'_> {
     /// Counts the call and says why `capability` is not live.

@@ -8,6 +8,7 @@ use base::Capability;
 use crate::budget::Budget;
 use crate::files::Overlay;
 use crate::random::SeededRandom;
+use crate::tape::{Deck, Tape};
 use crate::trap::Stop;
 use crate::wasi::Wasi;
 use crate::{HostContext, LogLine, LogSource, Trap};
@@ -26,7 +27,12 @@ pub(crate) struct Guest {
     pub(crate) random: SeededRandom,
     pub(crate) captured: Arc<Mutex<Captured>>,
     pub(crate) wasi: Option<Box<Wasi>>,
+    /// Where the call may have to be repeated up to a held call.
+    pub(crate) deck: Option<Deck>,
+    /// The call among all calls: what idempotency keys come from.
+    pub(crate) call_id: String,
     denied: Vec<Denied>,
+    refusals: u64,
 }
 
 impl Guest {
@@ -41,15 +47,36 @@ impl Guest {
             host,
             captured,
             wasi,
+            deck: None,
+            call_id: String::new(),
             denied: Vec::new(),
+            refusals: 0,
         }
+    }
+
+    /// Plays `tape`, if there is one, and records what comes after it, if a call of this guest may be
+    /// held: then it has to run again to where it was.
+    pub(crate) fn with_tape(mut self, call_id: String, tape: Option<Tape>) -> Self {
+        let may_hold = Capability::ALL.into_iter().any(|c| c.is_held() && self.authority.live(c));
+        self.call_id = call_id;
+        self.deck = tape.or_else(|| may_hold.then(|| Tape::new(self.host.seed))).map(Deck::new);
+        if let Some(deck) = &self.deck {
+            self.random = SeededRandom::new(deck.seed());
+        }
+        self
     }
 
     /// Records a refusal for the report.
     pub(crate) fn record(&mut self, denied: &Denied) {
+        self.refusals = self.refusals.saturating_add(1);
         if self.denied.len() < DENIED_MAX && !self.denied.contains(denied) {
             self.denied.push(denied.clone());
         }
+    }
+
+    /// How many refusals there were, equal ones counted.
+    pub(crate) fn refusals(&self) -> u64 {
+        self.refusals
     }
 
     pub(crate) fn take_denied(&mut self) -> Vec<Denied> {

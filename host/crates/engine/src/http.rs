@@ -1,4 +1,4 @@
-//! The HTTP client of `http-read`: one request, to an address that was vetted, within the call.
+//! The HTTP client of `http-read` and `http-send`: one request, to an address that was vetted.
 //!
 //! Nothing is kept from one request to the next: no connection, no TLS session, no cookie. There is
 //! no proxy and no environment variable. The request runs on the guest's own thread, in a runtime
@@ -17,6 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use authority::HttpUrl;
+use bytes::Bytes;
 use http::{HeaderMap, Method, StatusCode};
 use ipnet::IpNet;
 use rustls::ClientConfig;
@@ -73,6 +74,8 @@ pub(crate) struct Request<'a> {
     pub(crate) url: &'a HttpUrl,
     /// Headers that were admitted.
     pub(crate) headers: HeaderMap,
+    /// What is sent; none where the method has no body.
+    pub(crate) body: Option<Bytes>,
     /// Special networks that may be dialled for this URL.
     pub(crate) networks: &'a [IpNet],
 }

@@ -10,6 +10,8 @@ use base::{ChangeSet, Clock, Digest, Limits, Usage};
 use values::{FunctionType, Value};
 
 use crate::files::Roots;
+use crate::held::HeldCall;
+use crate::tape::Tape;
 use crate::{HttpClient, Trap};
 
 /// One call of one operation.
@@ -30,6 +32,10 @@ pub struct Invocation {
     pub authority: Authority,
     /// What the live interfaces reach.
     pub host: HostContext,
+    /// The call among all calls, the same when it is made again: its idempotency keys come from it.
+    pub call_id: String,
+    /// What an earlier run of the guest was answered, which this one is answered too.
+    pub tape: Option<Tape>,
     /// Ends the call early.
     pub cancel: CancelToken,
 }
@@ -41,7 +47,7 @@ pub struct HostContext {
     pub roots: Arc<Roots>,
     /// The run's artifacts.
     pub artifacts: Arc<dyn Artifacts>,
-    /// Sends what `http-read` asks for.
+    /// Sends what `http-read` asks for, and approved calls of `http-send`.
     pub http: HttpClient,
     /// The time that `clock` tells.
     pub clock: Arc<dyn Clock>,
@@ -89,6 +95,19 @@ pub enum Outcome {
     Denied(Denied),
     /// It was stopped.
     Trapped(Trap),
+    /// It came to a call that somebody has to approve before it is made.
+    Held(Box<Held>),
+    /// It did something else than its tape says; the text says where.
+    Diverged(String),
+}
+
+/// A guest that was stopped at a call which has to be approved.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Held {
+    /// The call.
+    pub call: HeldCall,
+    /// What the guest was answered until then.
+    pub tape: Tape,
 }
 
 /// What a call leaves behind.

@@ -25,21 +25,25 @@ mod convert;
 mod engine;
 pub mod files;
 mod guest;
+mod held;
 mod http;
 mod invocation;
 mod link;
 mod program;
 mod random;
+mod tape;
 mod threads;
 mod trap;
 mod wasi;
 
 pub use compile::{CompileError, CompileLimits, Compiler, compile_from_stdin};
 pub use engine::{CacheSettings, Engine, EngineError, EngineSettings};
+pub use held::{Answer, Body, HeldCall, HttpCall, ReadHeldError};
 pub use http::{HttpClient, HttpSettings, HttpSettingsError};
 pub use invocation::{
-    ArtifactError, Artifacts, CancelToken, HostContext, Invocation, LogLine, LogSource, Outcome, Report,
+    ArtifactError, Artifacts, CancelToken, Held, HostContext, Invocation, LogLine, LogSource, Outcome, Report,
 };
 pub use program::{LoadError, Program};
+pub use tape::{ReadTapeError, Tape};
 pub use threads::GuestThreads;
 pub use trap::Trap;

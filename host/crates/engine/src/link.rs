@@ -9,7 +9,7 @@ use wasmtime_wasi::filesystem::{WasiFilesystem, WasiFilesystemView as _};
 use wasmtime_wasi::p2::bindings::{cli, clocks, filesystem, random as wasi_random, sockets, sync};
 use wasmtime_wasi::sockets::{WasiSockets, WasiSocketsView as _};
 
-use crate::bindings::{artifacts, clock, files_read, files_write, http_read, log, random, types};
+use crate::bindings::{artifacts, clock, files_read, files_write, http_read, http_send, log, random, types};
 use crate::capability::{HasInert, inert};
 use crate::guest::Guest;
 
@@ -65,6 +65,8 @@ fn link_capability(
         (Capability::FilesWrite, false) => files_write::add_to_linker::<_, HasInert>(l, inert),
         (Capability::HttpRead, true) => http_read::add_to_linker::<_, Me>(l, |g| g),
         (Capability::HttpRead, false) => http_read::add_to_linker::<_, HasInert>(l, inert),
+        (Capability::HttpSend, true) => http_send::add_to_linker::<_, Me>(l, |g| g),
+        (Capability::HttpSend, false) => http_send::add_to_linker::<_, HasInert>(l, inert),
         (Capability::Artifacts, true) => artifacts::add_to_linker::<_, Me>(l, |g| g),
         (Capability::Artifacts, false) => artifacts::add_to_linker::<_, HasInert>(l, inert),
         (Capability::Clock, true) => clock::add_to_linker::<_, Me>(l, |g| g),

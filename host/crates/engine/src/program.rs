@@ -14,7 +14,7 @@ use crate::convert::{ConvertError, lift, lower};
 use crate::guest::Guest;
 use crate::link::{LiveSet, capability_of, is_wasi, link, unversioned};
 use crate::trap::{Stop, Trap, classify};
-use crate::{CompileError, Invocation, Outcome, Report};
+use crate::{CompileError, Held, Invocation, Outcome, Report};
 
 /// A component could not be loaded.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -114,8 +114,18 @@ impl Program {
     /// [`crate::GuestThreads`] has such threads, and is how async code calls this.
     #[must_use]
     pub fn invoke(&self, invocation: Invocation) -> Report {
-        let Invocation { interface, function, signature, arguments, limits, authority, host, cancel } =
-            invocation;
+        let Invocation {
+            interface,
+            function,
+            signature,
+            arguments,
+            limits,
+            authority,
+            host,
+            call_id,
+            tape,
+            cancel,
+        } = invocation;
         let budget = Budget::new(limits, cancel);
         let Some(export) = self.0.function(&interface, &function) else {
             return Report::early(Trap::Signature);
@@ -134,7 +144,8 @@ impl Program {
         let Ok(linked) = self.0.linked(live) else {
             return Report::early(Trap::Host);
         };
-        let store = Store::new(linked.engine(), Guest::new(budget, authority, host, self.0.wants_wasi));
+        let guest = Guest::new(budget, authority, host, self.0.wants_wasi).with_tape(call_id, tape);
+        let store = Store::new(linked.engine(), guest);
         Call { store, linked, export }.run(&params, &signature)
     }
 }
@@ -157,7 +168,7 @@ impl Call {
     fn run(mut self, params: &[Val], signature: &FunctionType) -> Report {
         let outcome = match self.arm().and_then(|()| self.call(params, signature.result.is_some())) {
             Ok(result) => self.outcome(result, signature),
-            Err(error) => stopped(classify(&error)),
+            Err(error) => self.stopped(classify(&error)),
         };
         let limits = self.store.data().budget.limits;
         let left = self.store.get_fuel().unwrap_or(0);
@@ -207,6 +218,18 @@ impl Call {
         Ok(results.first_mut().map(|slot| std::mem::replace(slot, Val::Bool(false))))
     }
 
+    fn stopped(&mut self, stop: Stop) -> Outcome {
+        match stop {
+            Stop::Trap(trap) => Outcome::Trapped(trap),
+            Stop::Denied(denied) => Outcome::Denied(*denied),
+            Stop::Diverged(text) => Outcome::Diverged(text),
+            Stop::Held(call) => match self.store.data_mut().deck.take() {
+                Some(deck) => Outcome::Held(Box::new(Held { call: *call, tape: deck.into_tape() })),
+                None => Outcome::Trapped(Trap::Host),
+            },
+        }
+    }
+
     /// Converts and measures the result.
     fn outcome(&self, result: Option<Val>, signature: &FunctionType) -> Outcome {
         let value = match (result, &signature.result) {
@@ -230,12 +253,5 @@ impl Call {
             }
             (value, _) => Outcome::Returned(value),
         }
-    }
-}
-
-fn stopped(stop: Stop) -> Outcome {
-    match stop {
-        Stop::Trap(trap) => Outcome::Trapped(trap),
-        Stop::Denied(denied) => Outcome::Denied(*denied),
     }
 }

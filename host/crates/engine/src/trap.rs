@@ -6,6 +6,8 @@ use authority::Denied;
 use wasmtime::component::ResourceTableError;
 use wasmtime_wasi::I32Exit;
 
+use crate::held::HeldCall;
+
 macro_rules! traps {
     ($($variant:ident = $name:literal, $meaning:literal;)*) => {
         /// What stopped a call. Each limit has its own.
@@ -73,6 +75,12 @@ pub(crate) enum Stop {
     /// A call to an inert interface that has no way to answer with an error.
     #[error("denied: {}", .0.what)]
     Denied(Box<Denied>),
+    /// The guest made a call that somebody has to approve first.
+    #[error("held: {}", .0.target())]
+    Held(Box<HeldCall>),
+    /// The guest does not do again what its tape says it did; the text says where.
+    #[error("{0}")]
+    Diverged(String),
 }
 
 impl From<Trap> for Stop {

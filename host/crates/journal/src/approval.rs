@@ -12,7 +12,8 @@ pub struct ApprovalBinding {
     pub run: RunId,
     /// The checked plan.
     pub plan: Digest,
-    /// The gated step. A fan-out is gated as a whole, so it has no item here.
+    /// The gated step. A fan-out's writes are gated as a whole, without an item; each held call by
+    /// itself.
     pub path: StepPath,
     /// Which try of the step was staged.
     pub attempt: Attempt,
@@ -20,11 +21,12 @@ pub struct ApprovalBinding {
     pub statement: Digest,
     /// The operation.
     pub operation: OperationName,
-    /// The arguments that the step was called with, of all items together in a fan-out.
+    /// The arguments that the step was called with: of all items together where a fan-out is gated
+    /// as a whole.
     pub input: Digest,
     /// What the call was able to reach.
     pub authority: Digest,
-    /// The staged effect set.
+    /// The staged effect set, or the held call.
     pub effects: Digest,
     /// The rules that asked for the approval.
     pub policy: Digest,

@@ -1,8 +1,8 @@
 //! The closed set of things that can have happened to a run.
 
 use base::{
-    Attempt, Capability, ChangeSet, Digest, Effect, OperationName, PackId, RootName, StepId, StepPath,
-    Timestamp, Usage,
+    Attempt, Capability, ChangeSet, Digest, Effect, FramedHasher, OperationName, PackId, RootName, StepId,
+    StepPath, Timestamp, Usage,
 };
 use serde::{Deserialize, Serialize};
 
@@ -67,7 +67,35 @@ pub enum Event {
         /// What it wants to change.
         changes: ChangeSet,
     },
-    /// The staged effects wait for a person.
+    /// A call came to an outgoing call that a person has to approve first. Nothing was sent. The
+    /// call is made again from its tape when that is done.
+    CallHeld {
+        /// The step or item.
+        path: StepPath,
+        /// The try.
+        attempt: Attempt,
+        /// What would be sent.
+        held: HeldRecord,
+        /// What the call used until then.
+        usage: Usage,
+        /// Host calls that were refused to it.
+        denied: Vec<DeniedCall>,
+        /// The artifact with its log lines, if it wrote any.
+        log: Option<Digest>,
+    },
+    /// The approved call was made, and this is what came back. An intent without it: nobody knows
+    /// whether the call arrived.
+    CallAnswered {
+        /// The step or item.
+        path: StepPath,
+        /// The try.
+        attempt: Attempt,
+        /// The artifact with the tape, which ends with the answer.
+        tape: Digest,
+        /// The answer on one line.
+        summary: String,
+    },
+    /// The staged effects, or the held call, wait for a person.
     ApprovalRequested {
         /// The digest of `binding`.
         digest: Digest,
@@ -99,8 +127,8 @@ pub enum Event {
         /// The approval.
         digest: Digest,
     },
-    /// The host is about to apply the step's effects. The old contents are artifacts under the
-    /// changes' `pre` digests.
+    /// The host is about to apply the step's effects, or to make its held call. The old contents are
+    /// artifacts under the changes' `pre` digests.
     EffectsIntended {
         /// The step.
         step: StepId,
@@ -193,6 +221,8 @@ impl Event {
             Self::StepCompleted { .. } => "step_completed",
             Self::StepFailed { .. } => "step_failed",
             Self::EffectsStaged { .. } => "effects_staged",
+            Self::CallHeld { .. } => "call_held",
+            Self::CallAnswered { .. } => "call_answered",
             Self::ApprovalRequested { .. } => "approval_requested",
             Self::ApprovalGranted { .. } => "approval_granted",
             Self::ApprovalRejected { .. } => "approval_rejected",
@@ -273,6 +303,9 @@ pub struct StepRecord {
     pub gate: bool,
     /// How long after it is asked for an approval may come, in milliseconds.
     pub expires_ms: Option<u64>,
+    /// Whether a call that nobody knows the outcome of may be made again.
+    #[serde(default)]
+    pub idempotent: bool,
 }
 
 /// What a run may use in all.
@@ -339,6 +372,35 @@ pub struct CallRecord {
     pub denied: Vec<DeniedCall>,
     /// The artifact with its log lines, if it wrote any.
     pub log: Option<Digest>,
+}
+
+/// An outgoing call that waits for approval.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HeldRecord {
+    /// The operation that makes it.
+    pub operation: OperationName,
+    /// The digest of the operation's arguments, as JSON text.
+    pub input: Digest,
+    /// The interface that it goes through.
+    pub capability: Capability,
+    /// What it is done to, on one line.
+    pub target: String,
+    /// The artifact with the exact call.
+    pub request: Digest,
+    /// The artifact with the tape, which ends before the call.
+    pub tape: Digest,
+}
+
+impl HeldRecord {
+    /// The digest that an approval is bound to.
+    #[must_use]
+    pub fn digest(&self) -> Digest {
+        FramedHasher::new("capstan/held-call/v1")
+            .field(self.capability.as_str())
+            .digest(&self.request)
+            .finish()
+    }
 }
 
 /// A host call that was refused to a guest.
@@ -465,4 +527,8 @@ pub enum StaleCause {
     Policy,
     /// Nobody approved in time.
     Expired,
+    /// The guest did not make the approved call again.
+    Call,
+    /// A person had the call made anew, since nobody knew what became of it.
+    Renewed,
 }

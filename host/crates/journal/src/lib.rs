@@ -31,8 +31,8 @@ pub use artifact::{ARTIFACT_BYTES_MAX, ARTIFACT_ROW_BYTES_MAX};
 pub use claim::{RunClaim, RunLock};
 pub use error::{AppendError, ArtifactError, ClaimError, FindError, OpenError, ReadError, StorageError};
 pub use event::{
-    BudgetRecord, CallRecord, Conflict, DeniedCall, Event, Failure, FailureClass, HowApplied, Mode,
-    PackRecord, Receipt, RootRecord, RunCreated, StaleCause, Staleness, StepRecord,
+    BudgetRecord, CallRecord, Conflict, DeniedCall, Event, Failure, FailureClass, HeldRecord, HowApplied,
+    Mode, PackRecord, Receipt, RootRecord, RunCreated, StaleCause, Staleness, StepRecord,
 };
 pub use payload::{INLINE_BYTES_MAX, Payload};
 pub use record::Record;

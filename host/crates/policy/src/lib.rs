@@ -12,8 +12,8 @@ pub struct Question {
     pub effect: Effect,
     /// Whether the plan adds a gate of its own (`approval:` on the step). It never waives one.
     pub plan_gate: bool,
-    /// How many writes are staged.
-    pub changes: usize,
+    /// How many effects were seen that would happen: staged writes, or one held call.
+    pub effects: usize,
 }
 
 impl Question {
@@ -21,8 +21,8 @@ impl Question {
     /// plan shows every gate that its run can reach.
     #[must_use]
     pub const fn ahead(effect: Effect, plan_gate: bool) -> Self {
-        let changes = if matches!(effect, Effect::Pure | Effect::Read) { 0 } else { 1 };
-        Self { effect, plan_gate, changes }
+        let effects = if matches!(effect, Effect::Pure | Effect::Read) { 0 } else { 1 };
+        Self { effect, plan_gate, effects }
     }
 }
 
@@ -41,25 +41,25 @@ const RULES: [Rule; 7] = [
         id: "builtin:deny-undeclared-write",
         decision: Decision::Deny,
         text: "writes are staged by an operation whose declared effect has none",
-        applies: |q| q.effect < Effect::Write && q.changes > 0,
+        applies: |q| q.effect < Effect::Write && q.effects > 0,
     },
     Rule {
         id: "builtin:destructive-needs-approval",
         decision: Decision::NeedsApproval,
         text: "a destructive effect needs one approval",
-        applies: |q| q.effect == Effect::Destructive,
+        applies: |q| q.effect == Effect::Destructive && q.effects > 0,
     },
     Rule {
         id: "builtin:external-needs-approval",
         decision: Decision::NeedsApproval,
         text: "an external effect needs one approval",
-        applies: |q| q.effect == Effect::External,
+        applies: |q| q.effect == Effect::External && q.effects > 0,
     },
     Rule {
         id: "builtin:write-needs-approval",
         decision: Decision::NeedsApproval,
         text: "staged writes need one approval",
-        applies: |q| q.effect == Effect::Write && q.changes > 0,
+        applies: |q| q.effect == Effect::Write && q.effects > 0,
     },
     Rule {
         id: "builtin:plan-gate",
@@ -68,9 +68,9 @@ const RULES: [Rule; 7] = [
         applies: |q| q.plan_gate && !stages_nothing(q),
     },
     Rule {
-        id: "builtin:allow-empty-write",
+        id: "builtin:allow-no-effect",
         decision: Decision::Allow,
-        text: "nothing is staged, so there is nothing to approve",
+        text: "nothing is staged or held, so there is nothing to approve",
         applies: stages_nothing,
     },
     Rule {
@@ -81,10 +81,10 @@ const RULES: [Rule; 7] = [
     },
 ];
 
-/// The step could write and has nothing to write. There is nothing that a person could look at, so
-/// no plan can ask for a look.
-const fn stages_nothing(q: &Question) -> bool {
-    matches!(q.effect, Effect::Write) && q.changes == 0
+/// The step could have an effect and has none. There is nothing that a person could look at, so no
+/// plan can ask for a look.
+fn stages_nothing(q: &Question) -> bool {
+    q.effect.has_side_effects() && q.effects == 0
 }
 
 /// Answers `q`: the strictest decision of the rules that apply, with those of them that made it.

@@ -4,8 +4,8 @@ use proptest::prelude::*;
 
 use super::*;
 
-fn answer(effect: Effect, plan_gate: bool, changes: usize) -> (Decision, Vec<String>) {
-    let verdict = decide(&Question { effect, plan_gate, changes });
+fn answer(effect: Effect, plan_gate: bool, effects: usize) -> (Decision, Vec<String>) {
+    let verdict = decide(&Question { effect, plan_gate, effects });
     (verdict.decision, verdict.reasons.into_iter().map(|reason| reason.rule).collect())
 }
 
@@ -18,13 +18,16 @@ fn the_built_in_rules_decide() {
         (Effect::Read, true, 0, NeedsApproval, &["builtin:plan-gate"]),
         (Effect::Read, false, 1, Deny, &["builtin:deny-undeclared-write"]),
         (Effect::Pure, true, 9, Deny, &["builtin:deny-undeclared-write"]),
-        (Effect::Write, false, 0, Allow, &["builtin:allow-empty-write"]),
-        (Effect::Write, true, 0, Allow, &["builtin:allow-empty-write"]),
+        (Effect::Write, false, 0, Allow, &["builtin:allow-no-effect"]),
+        (Effect::Write, true, 0, Allow, &["builtin:allow-no-effect"]),
         (Effect::Write, false, 1, NeedsApproval, &["builtin:write-needs-approval"]),
         (Effect::Write, true, 2, NeedsApproval, &["builtin:write-needs-approval", "builtin:plan-gate"]),
-        (Effect::External, false, 0, NeedsApproval, &["builtin:external-needs-approval"]),
+        (Effect::External, false, 0, Allow, &["builtin:allow-no-effect"]),
+        (Effect::External, true, 0, Allow, &["builtin:allow-no-effect"]),
+        (Effect::External, false, 1, NeedsApproval, &["builtin:external-needs-approval"]),
         (Effect::External, false, 5, NeedsApproval, &["builtin:external-needs-approval"]),
-        (Effect::Destructive, false, 0, NeedsApproval, &["builtin:destructive-needs-approval"]),
+        (Effect::Destructive, false, 0, Allow, &["builtin:allow-no-effect"]),
+        (Effect::Destructive, false, 1, NeedsApproval, &["builtin:destructive-needs-approval"]),
         (
             Effect::Destructive,
             true,
@@ -33,10 +36,10 @@ fn the_built_in_rules_decide() {
             &["builtin:destructive-needs-approval", "builtin:plan-gate"],
         ),
     ];
-    for (effect, plan_gate, changes, decision, rules) in table {
-        let (got, reasons) = answer(*effect, *plan_gate, *changes);
-        assert_eq!(got, *decision, "{effect} {plan_gate} {changes}");
-        assert_eq!(reasons, *rules, "{effect} {plan_gate} {changes}");
+    for (effect, plan_gate, effects, decision, rules) in table {
+        let (got, reasons) = answer(*effect, *plan_gate, *effects);
+        assert_eq!(got, *decision, "{effect} {plan_gate} {effects}");
+        assert_eq!(reasons, *rules, "{effect} {plan_gate} {effects}");
     }
 }
 
@@ -55,7 +58,7 @@ fn rule_ids_are_unique_and_the_digest_is_pinned() {
     let ids: std::collections::BTreeSet<_> = RULES.iter().map(|rule| rule.id).collect();
     assert_eq!(ids.len(), RULES.len());
     // A changed rule makes open approvals stale: change this line knowingly.
-    assert_eq!(digest().short(), "12053f3ca1f0");
+    assert_eq!(digest().short(), "dd2b9150ee1b");
 }
 
 proptest! {
@@ -63,18 +66,18 @@ proptest! {
     fn every_question_is_answered_with_reasons_and_no_effect_goes_unapproved(
         effect in prop::sample::select(Effect::ALL.to_vec()),
         plan_gate: bool,
-        changes: usize,
+        effects: usize,
     ) {
-        let question = Question { effect, plan_gate, changes };
+        let question = Question { effect, plan_gate, effects };
         let verdict = decide(&question);
         prop_assert!(!verdict.reasons.is_empty());
         if verdict.decision == Decision::Allow {
-            prop_assert!(changes == 0 && effect <= Effect::Write);
-            prop_assert!(!plan_gate || effect == Effect::Write);
+            prop_assert!(effects == 0);
+            prop_assert!(!plan_gate || effect.has_side_effects());
         }
         // A gate of the plan never relaxes anything, and gates whatever there is to see.
         let gated = decide(&Question { plan_gate: true, ..question }).decision;
         prop_assert!(gated >= verdict.decision);
-        prop_assert!(gated >= Decision::NeedsApproval || (effect == Effect::Write && changes == 0));
+        prop_assert!(gated >= Decision::NeedsApproval || (effect.has_side_effects() && effects == 0));
     }
 }

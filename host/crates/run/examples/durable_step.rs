@@ -81,6 +81,11 @@ impl Invoke for World {
             blobs: BTreeMap::new(),
         }))
     }
+
+    fn send(&self, _: run::SendRequest) -> run::SendFuture {
+        let refusal = base::Refusal::new(base::Code::CallFailed, "nothing is sent here");
+        Box::pin(std::future::ready(Err(refusal)))
+    }
 }
 
 impl Effects for World {

@@ -1,7 +1,7 @@
 //! What people decide about a run: approve, reject, cancel.
 
-use base::{Code, Digest, Refusal, RunId, Timestamp};
-use journal::{Append, AppendError, Event, Journal, Record};
+use base::{Code, Digest, Refusal, RunId, StepId, Timestamp};
+use journal::{Append, AppendError, Event, Journal, Record, StaleCause, Staleness};
 
 use crate::approval::describe;
 use crate::host::Approvers;
@@ -90,6 +90,37 @@ pub fn cancel(
             return Err(Refusal::new(Code::RunState, message).hint(format!("capstan run resume {run}")));
         }
         Ok((Event::RunCancelled { by: by.to_owned(), reason: reason.map(str::to_owned) }, Vec::new()))
+    })
+}
+
+/// Has a step go on whose approved call may have been made, by making it again with another key and
+/// after another approval.
+///
+/// # Errors
+/// `E-RUN-BUSY` if a process works on the run, `E-RUN-STATE` if the run has ended, or the step has no
+/// such call.
+pub fn renew(
+    journal: &Journal,
+    run: &RunId,
+    step: &StepId,
+    by: &str,
+    at: Timestamp,
+) -> Result<Vec<Record>, Refusal> {
+    let _lock = journal.lock(run)?;
+    answer(journal, run, at, |state| {
+        refuse_ended(state)?;
+        let show = format!("capstan run show {run}");
+        let number = state.graph().number(step).ok_or_else(|| {
+            Refusal::new(Code::RunState, format!("run {run} has no step `{step}`")).hint(show.clone())
+        })?;
+        let found = state.steps().get(number).filter(|found| found.phase == Phase::Unknown);
+        let found = found.ok_or_else(|| {
+            let message = format!("step `{step}` has no call whose outcome is unknown");
+            Refusal::new(Code::RunState, message).hint(show)
+        })?;
+        let detail = format!("{by} had the call made again, with another key");
+        let changed = vec![Staleness { cause: StaleCause::Renewed, detail }];
+        Ok((Event::EffectsStale { step: step.clone(), attempt: found.attempt, changed }, Vec::new()))
     })
 }
 

@@ -1,6 +1,6 @@
 //! Whether an approval is still for what would happen.
 
-use base::{ChangeSet, Code, Digest, FramedHasher, Refusal};
+use base::{Code, Digest, FramedHasher, Refusal};
 use journal::{Journal, RootRecord, StaleCause, Staleness};
 
 use crate::host::Approvers;
@@ -10,7 +10,7 @@ pub use journal::ApprovalBinding;
 
 /// Checks that an approver signed the approval, and that it covers exactly `effects`.
 ///
-/// It is asked before every change of a file, also one that was intended by an earlier process or
+/// It is asked before every change of a file and every call that was held, also one that was intended by an earlier process or
 /// takes another back: whoever can write the journal can write any row of it, but not this
 /// signature.
 ///
@@ -20,7 +20,7 @@ pub(crate) fn require_signed(
     journal: &Journal,
     approvers: &dyn Approvers,
     approval: Option<&ApprovalState>,
-    effects: &ChangeSet,
+    effects: &Digest,
 ) -> Result<(), Refusal> {
     let forged = |message: &str| Refusal::new(Code::ApprovalForged, message);
     let approval = approval.ok_or_else(|| forged("nobody was asked for an approval"))?;
@@ -32,7 +32,7 @@ pub(crate) fn require_signed(
     if approval.expires_at.is_some_and(|expires_at| *at > expires_at) {
         return Err(Refusal::new(Code::ApprovalExpired, "the approval came after its time"));
     }
-    if approval.binding.digest() != approval.digest || approval.binding.effects != effects.digest() {
+    if approval.binding.digest() != approval.digest || approval.binding.effects != *effects {
         return Err(forged("the approval is of other effects"));
     }
     let bytes = journal.artifact(statement).map_err(|error| {
@@ -69,7 +69,7 @@ pub fn differences(approved: &ApprovalBinding, now: &ApprovalBinding) -> Vec<Sta
     compare(StaleCause::Pack, "pack's statement", &approved.statement, &now.statement);
     compare(StaleCause::Input, "arguments' digest", &approved.input, &now.input);
     compare(StaleCause::Authority, "authority (grants and folders)", &approved.authority, &now.authority);
-    compare(StaleCause::Target, "effect set", &approved.effects, &now.effects);
+    compare(StaleCause::Target, "effect set or held call", &approved.effects, &now.effects);
     compare(StaleCause::Policy, "policy", &approved.policy, &now.policy);
     if approved.operation != now.operation {
         let detail = format!("the operation was `{}`, it is `{}`", approved.operation, now.operation);

@@ -22,7 +22,7 @@ use crate::machine::{ApprovalAnswer, State};
 use crate::view::{RunStatus, status};
 use session::Session;
 
-pub(crate) use effects::{AFTER_APPLY, BEFORE_APPLY};
+pub(crate) use effects::{AFTER_APPLY, AFTER_SEND, BEFORE_APPLY, BEFORE_SEND};
 
 /// How a run was left.
 #[derive(Debug, Clone)]
@@ -57,7 +57,8 @@ pub async fn drive(
         host.observer.recorded(run, record);
     }
     let mut session = Session::new(host, plan, state);
-    if let Some(event) = changed_since_start(host, plan, session.state()) {
+    let found = changed_since_start(host, plan, session.state()).or_else(|| unknown_call(session.state()));
+    if let Some(event) = found {
         session.record(vec![event])?;
     }
     let interrupted = session.run(stop).await?;
@@ -95,6 +96,19 @@ fn changed_since_start(host: &Host, plan: &CheckedPlan, state: &State) -> Option
     let code = if waiting.is_some() { Code::ApprovalStale } else { Code::RunStale };
     let step = waiting.map(|approval| approval.binding.path.step.clone());
     Some(Event::RunYielded { code: code.to_string(), message, step })
+}
+
+/// The yield of a run that was stopped between the intent of a call and its answer.
+fn unknown_call(state: &State) -> Option<Event> {
+    let is_unknown = |step: &&crate::machine::StepState| step.phase == crate::machine::Phase::Unknown;
+    let held = state.steps().iter().find(is_unknown)?.held.as_ref()?;
+    let message = format!(
+        "step `{}` was about to make the approved call `{}` and recorded no answer: it may have arrived, \
+         and `{}` is not said to be safe to repeat",
+        held.path, held.call.target, held.call.operation
+    );
+    let step = Some(held.path.step.clone());
+    Some(Event::RunYielded { code: Code::CallUnknown.to_string(), message, step })
 }
 
 /// The yield that goes with effects that are stale for another reason than a changed target.

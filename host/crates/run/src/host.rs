@@ -6,8 +6,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use base::{
-    Attempt, Change, ChangeSet, Clock, Digest, Effect, Limits, OperationName, Probe, Refusal, RunId,
-    StepPath, Usage,
+    Attempt, Capability, Change, ChangeSet, Clock, Digest, Effect, Limits, OperationName, Probe, Refusal,
+    RunId, StepPath, Usage,
 };
 use journal::{DeniedCall, HowApplied, Journal, Record, RootRecord};
 use values::{FunctionType, Value};
@@ -33,6 +33,47 @@ pub struct CallRequest {
     pub arguments: Vec<Value>,
     /// The limits: the step's, cut by what is left of the budget.
     pub limits: Limits,
+    /// The tape of an earlier run of the guest, which this one is answered from.
+    pub tape: Option<Vec<u8>>,
+}
+
+/// An approved call to be sent.
+#[derive(Debug, Clone)]
+pub struct SendRequest {
+    /// The operation that came to it.
+    pub operation: OperationName,
+    /// The operation's effect.
+    pub effect: Effect,
+    /// The signed statement of its pack.
+    pub statement: Digest,
+    /// The exact call.
+    pub call: Vec<u8>,
+    /// The tape that ends before it.
+    pub tape: Vec<u8>,
+    /// What the answer may take.
+    pub limits: Limits,
+}
+
+/// What came of a sent call.
+#[derive(Debug, Clone)]
+pub struct SendReport {
+    /// The tape, with the answer.
+    pub tape: Vec<u8>,
+    /// The answer on one line, for people.
+    pub summary: String,
+}
+
+/// A call that the host keeps until somebody approved it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HeldCall {
+    /// The interface that it goes through.
+    pub capability: Capability,
+    /// What it is done to, on one line.
+    pub target: String,
+    /// The exact call.
+    pub call: Vec<u8>,
+    /// What the guest was answered until then.
+    pub tape: Vec<u8>,
 }
 
 /// How a call ended.
@@ -53,6 +94,10 @@ pub enum CallOutcome {
     },
     /// The host could not make the call.
     Refused(Refusal),
+    /// It came to an outgoing call that somebody has to approve first.
+    Held(HeldCall),
+    /// It did something else than its tape says; the text says where.
+    Diverged(String),
 }
 
 /// What a call led to.
@@ -75,11 +120,18 @@ pub struct CallReport {
 /// A call under way.
 pub type CallFuture = Pin<Box<dyn Future<Output = CallReport> + Send>>;
 
+/// An approved call under way.
+pub type SendFuture = Pin<Box<dyn Future<Output = Result<SendReport, Refusal>> + Send>>;
+
 /// Makes calls.
 pub trait Invoke: Send + Sync {
     /// Begins a call. Dropping the future gives it up: the guest must end soon, and nothing that
     /// it did is kept.
     fn invoke(&self, call: CallRequest) -> CallFuture;
+
+    /// Makes an approved call, once. An error says that nothing was sent; a call that was sent and
+    /// not answered has that for its answer.
+    fn send(&self, send: SendRequest) -> SendFuture;
 }
 
 /// What is at a change's target.

@@ -25,12 +25,19 @@ pub use answer::load;
 pub use create::{NewRun, create};
 pub use driver::{Report, drive};
 pub use host::{
-    ApplyError, ApproverInfo, Approvers, CallFuture, CallOutcome, CallReport, CallRequest, Effects, Host,
-    Invoke, NoObserver, Observer, OnDisk,
+    ApplyError, ApproverInfo, Approvers, CallFuture, CallOutcome, CallReport, CallRequest, Effects, HeldCall,
+    Host, Invoke, NoObserver, Observer, OnDisk, SendFuture, SendReport, SendRequest,
 };
 pub use machine::State;
 pub use undo::{UndoReport, undo};
 pub use view::{RunStatus, RunView, StepStatus};
 
 /// Every point at which a run tells its [`base::Probe`] where it is, besides those of the journal.
-pub const LABELS: &[&str] = &[driver::BEFORE_APPLY, driver::AFTER_APPLY, undo::BEFORE_UNDO, undo::AFTER_UNDO];
+pub const LABELS: &[&str] = &[
+    driver::BEFORE_APPLY,
+    driver::AFTER_APPLY,
+    driver::BEFORE_SEND,
+    driver::AFTER_SEND,
+    undo::BEFORE_UNDO,
+    undo::AFTER_UNDO,
+];

@@ -16,8 +16,8 @@ pub use fold::FoldError;
 pub use graph::Graph;
 pub(crate) use state::combined_input;
 pub use state::{
-    AppliedEffects, ApprovalAnswer, ApprovalState, End, ItemState, Phase, Spent, State, StepState, Undone,
-    Yielded,
+    AppliedEffects, ApprovalAnswer, ApprovalState, End, HeldState, ItemState, Phase, SentState, Spent, State,
+    StepState, Undone, Yielded,
 };
 
 /// Something that the driver is to do and then to record. Steps are numbered in the plan's order.
@@ -28,8 +28,8 @@ pub enum Command {
         /// The step.
         step: usize,
     },
-    /// Call the operation: `StepCompleted`, or `EffectsStaged` if its effects are held, or
-    /// `StepFailed`.
+    /// Call the operation: `StepCompleted`, or `EffectsStaged` if its effects are held, or `CallHeld`
+    /// where it comes to an outgoing call, or `StepFailed`.
     Call {
         /// The step.
         step: usize,
@@ -65,6 +65,13 @@ pub enum Command {
         attempt: Attempt,
         /// The approval.
         approval: Digest,
+    },
+    /// Make the intended call: `CallAnswered`.
+    Send {
+        /// The step.
+        step: usize,
+        /// The try.
+        attempt: Attempt,
     },
     /// Apply the intended effects: `EffectsApplied`, or `EffectsConflicted`.
     Apply {
@@ -145,6 +152,7 @@ impl Flight {
             | Command::Gate { step, .. }
             | Command::Review { step, .. }
             | Command::Consume { step, .. }
+            | Command::Send { step, .. }
             | Command::Apply { step, .. } => {
                 self.steps.insert(step);
             }
@@ -183,6 +191,7 @@ impl Flight {
             Command::Expand { step }
             | Command::Gate { step, .. }
             | Command::Consume { step, .. }
+            | Command::Send { step, .. }
             | Command::Apply { step, .. } => {
                 self.steps.remove(&step);
             }
@@ -281,10 +290,12 @@ impl Scheduling<'_> {
                     self.commands.push(Command::Consume { step, attempt, approval });
                 }
             }
+            Phase::Intended if state.held.is_some() => self.commands.push(Command::Send { step, attempt }),
             Phase::Intended => self.commands.push(Command::Apply { step, attempt }),
             Phase::Requested => self.review(step, state),
             Phase::Waiting
             | Phase::Conflict
+            | Phase::Unknown
             | Phase::Completed
             | Phase::Failed
             | Phase::Skipped

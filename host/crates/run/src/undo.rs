@@ -92,11 +92,14 @@ fn refuse_unsigned(host: &Host, state: &State, reversals: &[Reversal]) -> Result
         let number = state.graph().number(&reversal.step);
         let step = number.and_then(|number| state.steps().get(number));
         let staged = step.map(StepState::changes).unwrap_or_default();
+        let effects = staged.digest();
         let mut approvals = state.approvals().iter();
         let approval = approvals.find(|approval| {
-            approval.binding.path.step == reversal.step && approval.binding.attempt == reversal.attempt
+            approval.binding.path.step == reversal.step
+                && approval.binding.attempt == reversal.attempt
+                && approval.binding.effects == effects
         });
-        require_signed(&host.journal, host.approvers.as_ref(), approval, &staged)?;
+        require_signed(&host.journal, host.approvers.as_ref(), approval, &effects)?;
         let is_staged = |change: &Change| staged.changes().contains(&change.reversed());
         if !reversal.changes.changes().iter().all(is_staged) {
             let message = format!("step `{}` did not stage what was applied", reversal.step);

@@ -3,7 +3,7 @@
 use base::{Attempt, Change, Code, Digest, Refusal, RunId, StepId, Timestamp};
 use journal::{Conflict, Failure, Payload, Receipt, Staleness};
 
-use crate::machine::{ApprovalAnswer, End, Flight, Phase, Spent, State, StepState};
+use crate::machine::{ApprovalAnswer, End, Flight, Phase, SentState, Spent, State, StepState};
 
 /// Where a run is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -63,6 +63,8 @@ pub enum StepStatus {
     Cancelled,
     /// Some of its targets were not as they had to be.
     Conflict,
+    /// Its approved call may have been made, and nobody knows.
+    UnknownOutcome,
 }
 
 impl StepStatus {
@@ -80,6 +82,7 @@ impl StepStatus {
             Self::Skipped => "skipped",
             Self::Cancelled => "cancelled",
             Self::Conflict => "conflict",
+            Self::UnknownOutcome => "unknown_outcome",
         }
     }
 }
@@ -140,6 +143,8 @@ pub struct StepView {
     pub changes: Vec<Change>,
     /// How its changes came to be on disk.
     pub receipt: Vec<Receipt>,
+    /// The outgoing calls that it made.
+    pub sent: Vec<SentState>,
     /// Why earlier tries were void.
     pub stale: Vec<(Attempt, Vec<Staleness>)>,
     /// Which targets are in the way.
@@ -260,6 +265,7 @@ fn step_view(state: &State, number: usize, step: &StepState) -> Option<StepView>
         failure: step.failure.clone(),
         changes: step.changes().changes().to_vec(),
         receipt: receipts.next().map(|effects| effects.receipt.clone()).unwrap_or_default(),
+        sent: step.sent.clone(),
         stale: step.stale.clone(),
         conflicts: step.conflicts.clone(),
     })
@@ -272,10 +278,13 @@ fn step_status(step: &StepState, is_yielded: bool) -> StepStatus {
         Phase::Skipped => StepStatus::Skipped,
         Phase::Cancelled => StepStatus::Cancelled,
         Phase::Conflict => StepStatus::Conflict,
+        Phase::Unknown => StepStatus::UnknownOutcome,
         _ if is_yielded => StepStatus::Yielded,
         Phase::Waiting => StepStatus::Pending,
         Phase::Ready => StepStatus::Ready,
-        Phase::Active if !step.items.iter().any(Option::is_some) => StepStatus::Ready,
+        Phase::Active if !step.items.iter().any(Option::is_some) && step.tapes.is_empty() => {
+            StepStatus::Ready
+        }
         Phase::Active | Phase::Staged | Phase::Granted | Phase::Intended => StepStatus::Running,
         Phase::Requested => StepStatus::RequiresApproval,
     }
@@ -322,9 +331,17 @@ fn next_actions(state: &State, status: RunStatus, now: Timestamp) -> Vec<NextAct
                 .push(action(format!("refuse what step `{step}` would do"), format!("capstan reject {id}")));
         }
     }
+    let unknown = state.steps().iter().position(|step| step.phase == Phase::Unknown);
+    let unknown = unknown.and_then(|number| state.graph().step(number));
     match status {
         RunStatus::Queued | RunStatus::Running => {
             actions.push(action("go on".to_owned(), format!("capstan run resume {run}")));
+        }
+        RunStatus::Yielded if unknown.is_some() => {
+            let label = "make the call again, with another key and after another approval".to_owned();
+            let step = unknown.map_or_else(String::new, |step| step.id.to_string());
+            let command = format!("capstan run retry {run} {step} --mode force-new-idempotency-key");
+            actions.push(action(label, command));
         }
         RunStatus::Yielded => {
             let label = "go on, once what it stopped for is as it has to be".to_owned();

@@ -38,11 +38,20 @@ pub(crate) fn call(view: &CallView) -> String {
         text += &format!("log: {}\n", one_line(line));
     }
     match &view.error {
+        None if view.held.is_some() => {}
         None => text += &format!("{}\n", visible(&pretty(&view.result))),
         Some(error) => text += &format!("error[{}]: {}\n", error.code, one_line(&error.message)),
     }
     if !view.staged.is_empty() {
         text += &format!("staged, not applied:\n{}{}", changes(&view.staged), quoted(&view.diff));
+    }
+    if let Some(held) = &view.held {
+        text += &format!(
+            "held, not sent:\n  {}  {}\n{}",
+            held.capability,
+            one_line(&held.target),
+            quoted(&held.text)
+        );
     }
     for grant in &view.missing_grants {
         text += &format!("hint: {}\n", one_line(grant));
@@ -123,6 +132,9 @@ fn step(step: &StepView) -> String {
     for receipt in &step.receipts {
         text += &format!("    {}\n", self::receipt(receipt));
     }
+    for sent in &step.sent {
+        text += &format!("    sent {}: {}\n", one_line(&sent.target), one_line(&sent.answer));
+    }
     text
 }
 
@@ -131,14 +143,13 @@ pub(crate) fn approvals(views: &[ApprovalView]) -> String {
         return "Nothing waits for approval.\n".to_owned();
     }
     let row = |view: &ApprovalView| {
+        let what = match &view.call {
+            Some(call) => one_line(&call.target),
+            None => format!("{} change(s)", view.changes.changes().len()),
+        };
         format!(
-            "{}  {}  run {}  {}  {}  {} change(s)\n",
-            view.id,
-            view.status,
-            view.run_id,
-            view.step,
-            view.operation,
-            view.changes.changes().len()
+            "{}  {}  run {}  {}  {}  {what}\n",
+            view.id, view.status, view.run_id, view.step, view.operation,
         )
     };
     views.iter().map(row).collect()
@@ -157,6 +168,10 @@ pub(crate) fn approval(view: &ApprovalView) -> String {
     );
     text += &changes(&view.changes);
     text += &quoted(&view.diff);
+    if let Some(call) = &view.call {
+        text += &format!("  {}  {}\n", call.capability, one_line(&call.target));
+        text += &quoted(&call.text);
+    }
     for reason in &view.reasons {
         text += &format!("  because {}: {}\n", reason.rule, one_line(&reason.text));
     }

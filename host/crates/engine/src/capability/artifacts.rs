@@ -29,12 +29,15 @@ impl artifacts::Host for Guest {
         let Ok(digest) = digest.parse::<Digest>() else {
             return Ok(Err(Wit::NotFound));
         };
-        let found = self.host.artifacts.get(&digest, self.budget.limits.host_call_bytes);
-        self.budget.check_time()?;
-        if let Ok(contents) = &found {
-            self.budget.charge(contents.len())?;
-        }
-        Ok(found.map_err(wit))
+        let played = self.taped("artifacts.get", &digest, |guest| {
+            let found = guest.host.artifacts.get(&digest, guest.budget.limits.host_call_bytes);
+            guest.budget.check_time()?;
+            if let Ok(contents) = &found {
+                guest.budget.charge(contents.len())?;
+            }
+            Ok(found.map_err(wit))
+        })?;
+        Ok(played.answer)
     }
 }
 

@@ -106,29 +106,42 @@ impl files_read::Host for Guest {
     ) -> wasmtime::Result<Result<Listing, Wit>> {
         let bytes = root.len() + glob.len() + cursor.as_ref().map_or(0, String::len);
         self.budget.enter(bytes)?;
-        let page = self.list_page(&root, &glob, cursor.as_deref());
-        self.answer(page.map(|page| Listing { paths: page.paths, next: page.next }))
+        let played = self.taped("files-read.list", &(&root, &glob, &cursor), |guest| {
+            let page = guest.list_page(&root, &glob, cursor.as_deref());
+            guest.answer(page.map(|page| Listing { paths: page.paths, next: page.next }))
+        })?;
+        Ok(played.answer)
     }
 
     fn stat(&mut self, root: String, path: String) -> wasmtime::Result<Result<Metadata, Wit>> {
         self.budget.enter(root.len() + path.len())?;
-        self.at_path(Capability::FilesRead, &root, &path, |guest, root| {
-            let (kind, size) = guest.overlay.stat(root, &path)?;
-            let kind = match kind {
-                FileKind::File => Kind::File,
-                FileKind::Directory => Kind::Directory,
-            };
-            Ok(Metadata { kind, size })
-        })
+        let played = self.taped("files-read.stat", &(&root, &path), |guest| {
+            guest.at_path(Capability::FilesRead, &root, &path, |guest, root| {
+                let (kind, size) = guest.overlay.stat(root, &path)?;
+                let kind = match kind {
+                    FileKind::File => Kind::File,
+                    FileKind::Directory => Kind::Directory,
+                };
+                Ok(Metadata { kind, size })
+            })
+        })?;
+        Ok(played.answer)
     }
 
     fn read(&mut self, root: String, path: String) -> wasmtime::Result<Result<Vec<u8>, Wit>> {
         self.budget.enter(root.len() + path.len())?;
-        self.at_path(Capability::FilesRead, &root, &path, |guest, root| {
-            let contents = guest.overlay.read(root, &path, &guest.budget)?;
-            guest.budget.charge(contents.len())?;
-            Ok(contents)
-        })
+        let played = self.taped("files-read.read", &(&root, &path), |guest| {
+            guest.at_path(Capability::FilesRead, &root, &path, |guest, root| {
+                let contents = guest.overlay.read(root, &path, &guest.budget)?;
+                guest.budget.charge(contents.len())?;
+                Ok(contents)
+            })
+        })?;
+        if played.from_tape {
+            // A write is staged against what the guest saw, which is what the tape has.
+            self.overlay.play_back(&root, &path, &played.answer)?;
+        }
+        Ok(played.answer)
     }
 }
 

@@ -6,13 +6,13 @@ use authority::{Authority, Denied, DeniedReason, HttpUrl};
 use base::Capability;
 use http::Method as HttpMethod;
 
-use super::Inert;
+use super::{Inert, http_error, http_header};
 use crate::bindings::http_read::{self, Header, HttpError as Wit, Method, Request, Response};
 use crate::guest::Guest;
 use crate::http::{self as client, HttpError, admit_headers};
 
 /// A request that was not answered.
-enum Failure {
+pub(super) enum Failure {
     Tell(HttpError),
     Denied(Denied),
 }
@@ -33,7 +33,7 @@ impl Guest {
             Method::Get => HttpMethod::GET,
             Method::Head => HttpMethod::HEAD,
         };
-        let message = client::Request { method, url: &url, headers, networks: &networks };
+        let message = client::Request { method, url: &url, headers, body: None, networks: &networks };
         let received = Cell::new(0);
         let fetched = self.host.http.fetch(message, &self.budget, &received);
         // What came and was thrown away was moved all the same. It is never more than what was left,
@@ -53,35 +53,11 @@ impl Guest {
 const WHAT_CHARS_MAX: usize = 200;
 
 fn response(response: client::Response) -> Response {
-    let header = |(name, value): (&http::HeaderName, &http::HeaderValue)| Header {
-        name: name.as_str().to_owned(),
-        // Byte for byte: a header need not be UTF-8, and nothing of it is to get lost.
-        value: value.as_bytes().iter().copied().map(char::from).collect(),
-    };
     Response {
         status: response.status.as_u16(),
-        headers: response.headers.iter().map(header).collect(),
+        headers: http_header(&response.headers, |name, value| Header { name, value }),
         body: response.body,
     }
-}
-
-/// What the guest is told; `Err` ends the call.
-fn wit(error: HttpError) -> wasmtime::Result<Wit> {
-    Ok(match error {
-        HttpError::InvalidUrl(text) => Wit::InvalidUrl(text),
-        HttpError::InvalidHeader(text) => Wit::InvalidHeader(text),
-        HttpError::Resolve(text) => Wit::Resolve(text),
-        HttpError::RefusedAddress(special) => Wit::RefusedAddress(format!(
-            "an address of the host is in {} ({}), which no grant for this URL names",
-            special.network, special.purpose
-        )),
-        HttpError::Connect(text) => Wit::Connect(text),
-        HttpError::Tls(text) => Wit::Tls(text),
-        HttpError::Timeout => Wit::Timeout,
-        HttpError::TooLarge => Wit::TooLarge,
-        HttpError::Protocol(text) => Wit::Protocol(text),
-        HttpError::Stop(stop) => return Err(stop.into()),
-    })
 }
 
 /// What a request brings from the guest.
@@ -93,14 +69,15 @@ fn size(request: &Request) -> usize {
 impl http_read::Host for Guest {
     fn fetch(&mut self, request: Request) -> wasmtime::Result<Result<Response, Wit>> {
         self.budget.enter(size(&request))?;
-        match self.fetch_once(&request) {
+        let played = self.taped("http-read.fetch", &request, |guest| match guest.fetch_once(&request) {
             Ok(response) => Ok(Ok(response)),
-            Err(Failure::Tell(error)) => wit(error).map(Err),
+            Err(Failure::Tell(error)) => Ok(Err(http_error(error)?)),
             Err(Failure::Denied(denied)) => {
-                self.record(&denied);
-                Ok(Err(Wit::Denied(self.denial_text(&denied))))
+                guest.record(&denied);
+                Ok(Err(Wit::Denied(guest.denial_text(&denied))))
             }
-        }
+        })?;
+        Ok(played.answer)
     }
 }
 

@@ -7,7 +7,9 @@ use base::{Change, ChangeKind, ChangeSet, Digest, RootName};
 
 use super::list::{Page, Reach, Staged, Walk};
 use super::roots::{FileError, Kind, Roots, read_all, split_parent};
+use crate::Trap;
 use crate::budget::Budget;
+use crate::trap::Stop;
 
 /// Most files that one call may stage, and most whose content it may have seen before.
 const FILES_MAX: usize = 10_000;
@@ -110,6 +112,23 @@ impl Overlay {
         }
         self.seen.insert(key, digest);
         Ok(())
+    }
+
+    /// Remembers what the guest is told again that it saw. What it staged itself it did not see.
+    pub(crate) fn play_back<E>(
+        &mut self,
+        root: &str,
+        path: &str,
+        answer: &Result<Vec<u8>, E>,
+    ) -> Result<(), Stop> {
+        let Ok(root) = root.parse::<RootName>() else { return Ok(()) };
+        if !self.writable || self.staged(&root, path).is_some() {
+            return Ok(());
+        }
+        // Without contents it was absent, or could not be read: then a write of it is staged against
+        // what is on disk, and the approval shows that.
+        let Ok(contents) = answer else { return Ok(()) };
+        self.saw(&root, path, Some(Digest::of(contents))).map_err(|_| Trap::Host.into())
     }
 
     pub(crate) fn write(

@@ -13,7 +13,7 @@ use http::header::{
 };
 use http::uri::PathAndQuery;
 use http::{StatusCode, Uri, Version};
-use http_body_util::{BodyExt as _, Empty};
+use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -24,7 +24,7 @@ use super::{HttpError, Request, Response};
 /// How much is read at once, at most.
 const READ_BYTES: usize = 16 << 10;
 
-type Connection<S> = http1::Connection<Metered<S>, Empty<Bytes>>;
+type Connection<S> = http1::Connection<Metered<S>, Full<Bytes>>;
 
 /// Sends `request` and takes the response, its body up to `body_max` bytes. Adds what is read to
 /// `received`.
@@ -60,12 +60,13 @@ fn size(headers: &HeaderMap) -> u64 {
 }
 
 /// The request as it is sent: its target in origin form, the URL's own host, nothing compressed.
-fn message(request: Request<'_>) -> Result<http::Request<Empty<Bytes>>, HttpError> {
-    let Request { method, url, headers, .. } = request;
+fn message(request: Request<'_>) -> Result<http::Request<Full<Bytes>>, HttpError> {
+    let Request { method, url, headers, body, .. } = request;
     let invalid = |error: &dyn std::fmt::Display| HttpError::InvalidUrl(error.to_string());
     let target = PathAndQuery::try_from(url.origin_form()).map_err(|error| invalid(&error))?;
     let host = HeaderValue::from_str(url.authority()).map_err(|error| invalid(&error))?;
-    let mut message = http::Request::new(Empty::new());
+    let length = body.as_ref().map(Bytes::len);
+    let mut message = http::Request::new(Full::new(body.unwrap_or_default()));
     *message.method_mut() = method;
     *message.version_mut() = Version::HTTP_11;
     *message.uri_mut() = Uri::from(target);
@@ -73,6 +74,9 @@ fn message(request: Request<'_>) -> Result<http::Request<Empty<Bytes>>, HttpErro
     all.insert(HOST, host);
     all.insert(USER_AGENT, HeaderValue::from_static("capstan"));
     all.extend(headers);
+    if let Some(length) = length {
+        all.insert(CONTENT_LENGTH, HeaderValue::from(length));
+    }
     all.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
     all.insert(CONNECTION, HeaderValue::from_static("close"));
     Ok(message)

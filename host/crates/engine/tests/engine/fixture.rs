@@ -106,6 +106,8 @@ pub(crate) fn call(function: &str, arguments: Vec<(Type, Value)>, result: Option
         limits: Limits::DEFAULT,
         authority: authority(&[], &[], Effect::Pure),
         host: host(Roots::default()),
+        call_id: String::new(),
+        tape: None,
         cancel: CancelToken::default(),
     }
 }

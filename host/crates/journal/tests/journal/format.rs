@@ -2,8 +2,8 @@
 
 use base::{Attempt, Change, ChangeKind, ChangeSet, Timestamp, Usage};
 use journal::{
-    BudgetRecord, CallRecord, Conflict, DeniedCall, Event, Failure, FailureClass, HowApplied, Mode,
-    PackRecord, Payload, Receipt, RootRecord, RunCreated, StaleCause, Staleness, StepRecord,
+    BudgetRecord, CallRecord, Conflict, DeniedCall, Event, Failure, FailureClass, HeldRecord, HowApplied,
+    Mode, PackRecord, Payload, Receipt, RootRecord, RunCreated, StaleCause, Staleness, StepRecord,
 };
 
 use crate::support::{digest, open, requested, run};
@@ -60,6 +60,7 @@ fn every_event() -> Vec<Event> {
             fan_out: Some(4),
             gate: true,
             expires_ms: Some(1),
+            idempotent: true,
         }],
         budget: BudgetRecord { calls: 1, fuel: 2, wall_ms: 3 },
         policy: digest(5),
@@ -93,6 +94,27 @@ fn every_event() -> Vec<Event> {
             attempt,
             call: CallRecord { output: None, ..call },
             changes,
+        },
+        Event::CallHeld {
+            path: "save".parse().unwrap(),
+            attempt,
+            held: HeldRecord {
+                operation: "acme:notes/notes.draft".parse().unwrap(),
+                input: digest(1),
+                capability: base::Capability::HttpSend,
+                target: "POST https://example.com/a".into(),
+                request: digest(2),
+                tape: digest(3),
+            },
+            usage: Usage::default(),
+            denied: Vec::new(),
+            log: None,
+        },
+        Event::CallAnswered {
+            path: "save".parse().unwrap(),
+            attempt,
+            tape: digest(4),
+            summary: "201, 4 bytes".into(),
         },
         requested(1).0,
         Event::ApprovalGranted { digest: digest(1), statement: digest(2), approver: "k".into() },

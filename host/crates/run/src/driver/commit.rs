@@ -13,6 +13,8 @@ use crate::machine::{Command, State};
 pub(super) struct Commit {
     receiver: oneshot::Receiver<Result<Vec<Record>, AppendError>>,
     pub(super) done: Vec<(Command, Option<Value>)>,
+    /// What must not be lost if the append fails because another came first.
+    pub(super) answers: Vec<Work>,
 }
 
 /// Hands the results to the journal's writer.
@@ -25,7 +27,11 @@ pub(super) fn submit(host: &Host, state: &State, outbox: Vec<Work>) -> Commit {
         artifacts: Vec::new(),
     };
     let mut done = Vec::with_capacity(outbox.len());
+    let mut answers = Vec::new();
     for work in outbox {
+        if matches!(work.command, Command::Send { .. }) {
+            answers.push(work.clone());
+        }
         append.events.extend(work.events);
         append.artifacts.extend(work.artifacts);
         done.push((work.command, work.value));
@@ -38,7 +44,7 @@ pub(super) fn submit(host: &Host, state: &State, outbox: Vec<Work>) -> Commit {
         // The session may be gone when the answer comes; then nobody needs it.
         host.journal.submit(append, move |result| drop(sender.send(result)));
     }
-    Commit { receiver, done }
+    Commit { receiver, done, answers }
 }
 
 /// Waits for the append; for ever if there is none.

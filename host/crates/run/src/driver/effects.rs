@@ -8,11 +8,13 @@ use super::session::{Session, Worked};
 use super::work::{Work, reasons};
 use super::yield_stale;
 use crate::approval::{authority_digest, differences, is_routine, require_signed};
-use crate::host::{ApplyError, Host, OnDisk};
-use crate::machine::{ApprovalState, Command};
+use crate::host::{ApplyError, CallOutcome, CallReport, Host, OnDisk, SendReport, SendRequest};
+use crate::machine::{ApprovalState, Command, HeldState};
 
 pub(crate) const BEFORE_APPLY: &str = "run:before-apply";
 pub(crate) const AFTER_APPLY: &str = "run:after-apply";
+pub(crate) const BEFORE_SEND: &str = "run:before-send";
+pub(crate) const AFTER_SEND: &str = "run:after-send";
 
 /// How often a step is staged again without anybody having approved in between, because its
 /// targets changed before it could even ask.
@@ -24,6 +26,8 @@ pub(super) struct Check {
     host: Host,
     step: StepId,
     changes: ChangeSet,
+    /// The call that is held; then there are no changes.
+    held: Option<HeldState>,
     binding: ApprovalBinding,
     question: policy::Question,
     expires_ms: Option<u64>,
@@ -35,29 +39,27 @@ pub(super) struct Check {
 impl Check {
     pub(super) fn new(session: &mut Session<'_>, number: usize, now: Timestamp) -> Result<Self, Refusal> {
         let step = session.step(number)?;
-        // Arguments that can no longer be computed differ from any that could.
-        let input = session.input_now(number)?.unwrap_or_else(|| Digest::of(b""));
         let missing = || Refusal::new(Code::RunStale, "the run has no such step");
+        let held = session.state.steps().get(number).ok_or_else(missing)?.held.clone();
+        // Arguments that can no longer be computed differ from any that could.
+        let input = session.input_now(number, held.as_ref())?.unwrap_or_else(|| Digest::of(b""));
         let state = session.state.steps().get(number).ok_or_else(missing)?;
         let record = session.state.graph().step(number).ok_or_else(missing)?;
-        let changes = state.changes();
+        let changes = if held.is_none() { state.changes() } else { ChangeSet::default() };
+        let (effects, count) = state.effects();
         let binding = ApprovalBinding {
             run: session.state.run().clone(),
             plan: session.plan.digest,
-            path: Session::path(&step.id, None),
+            path: held.as_ref().map_or_else(|| Session::path(&step.id, None), |held| held.path.clone()),
             attempt: state.attempt,
             statement: step.statement,
             operation: step.operation.clone(),
             input,
             authority: authority_digest(&step.authority, &session.host.roots),
-            effects: changes.digest(),
+            effects,
             policy: policy::digest(),
         };
-        let question = policy::Question {
-            effect: step.effect,
-            plan_gate: record.gate,
-            changes: changes.changes().len(),
-        };
+        let question = policy::Question { effect: step.effect, plan_gate: record.gate, effects: count };
         let approval = state.approval.and_then(|digest| session.state.approval(&digest)).cloned();
         // The tries since somebody last answered, or was at least asked.
         let asked = session.state.approvals().iter().rev().find(|approval| approval.step == number);
@@ -66,6 +68,7 @@ impl Check {
             host: session.host.clone(),
             step: step.id.clone(),
             changes,
+            held,
             binding,
             question,
             expires_ms: record.expires_ms,
@@ -121,7 +124,7 @@ pub(super) fn gate(command: Command, check: &Check) -> Worked {
     let attempt = check.binding.attempt;
     let events = match verdict.decision {
         Decision::Deny => vec![check.failure(Code::CallDenied, reasons(&verdict))],
-        Decision::Allow if check.changes.is_empty() => {
+        Decision::Allow if check.question.effects == 0 => {
             vec![Event::EffectsApplied { step: check.step.clone(), attempt, receipt: Vec::new() }]
         }
         // No rule lets writes happen that nobody approved; if one ever says so, it is not believed.
@@ -157,11 +160,17 @@ pub(super) fn review(command: Command, check: &Check, approval: &Digest) -> Work
 }
 
 /// Uses the approval up, if it is genuine and for what would happen now.
-pub(super) fn consume(command: Command, check: &Check, approval: &Digest) -> Worked {
+pub(super) fn consume(
+    command: Command,
+    check: &Check,
+    approval: &Digest,
+    rehearsed: Result<(), Staleness>,
+) -> Worked {
     let Some(asked) = check.approval.as_ref().filter(|asked| asked.digest == *approval) else {
         return Ok(Work::new(command, Vec::new()));
     };
-    let changed = check.changed_since(asked);
+    let mut changed = check.changed_since(asked);
+    changed.extend(rehearsed.err());
     if !changed.is_empty() {
         let is_yield = !is_routine(&changed);
         return Ok(Work::new(command, check.stale(changed, is_yield)));
@@ -199,11 +208,60 @@ fn changed_meanwhile(change: &Change) -> Staleness {
 /// edited since, or the approver's key withdrawn.
 fn refuse_unsigned(check: &Check, approval: Option<&ApprovalState>) -> Option<Event> {
     let host = &check.host;
-    let signed = require_signed(&host.journal, host.approvers.as_ref(), approval, &check.changes);
+    let signed = require_signed(&host.journal, host.approvers.as_ref(), approval, &check.binding.effects);
     signed.err().map(|refusal| Event::RunYielded {
         code: refusal.code.to_string(),
         message: refusal.message,
         step: Some(check.step.clone()),
+    })
+}
+
+/// Whether the guest, run again on the held call's tape, came to exactly that call: what was approved
+/// is still what it would do.
+pub(super) fn rehearsed(check: &Check, report: &CallReport) -> Result<(), Staleness> {
+    let Some(held) = &check.held else { return Ok(()) };
+    let detail = match &report.outcome {
+        CallOutcome::Held(now) if Digest::of(&now.call) == held.call.request => return Ok(()),
+        CallOutcome::Held(now) => format!(
+            "run again, the operation makes another call: `{}` as {} instead of `{}` as {}",
+            now.target,
+            Digest::of(&now.call).short(),
+            held.call.target,
+            held.call.request.short(),
+        ),
+        CallOutcome::Diverged(text) => format!("run again, the operation does something else: {text}"),
+        CallOutcome::Refused(refusal) => refusal.message.clone(),
+        CallOutcome::Returned(_)
+        | CallOutcome::Failed(_)
+        | CallOutcome::Denied(_)
+        | CallOutcome::Trapped { .. } => "run again, the operation does not make the call".to_owned(),
+    };
+    Err(Staleness { cause: StaleCause::Call, detail })
+}
+
+/// Makes the intended call, whose approval is proven once more.
+pub(super) async fn send(command: Command, check: Check, request: SendRequest) -> Worked {
+    let Some(held) = &check.held else { return Ok(Work::new(command, Vec::new())) };
+    if let Some(event) = refuse_unsigned(&check, check.approval.as_ref()) {
+        return Ok(Work::new(command, vec![event]));
+    }
+    check.host.probe.reach(BEFORE_SEND);
+    let sent = check.host.invoke.send(request).await;
+    check.host.probe.reach(AFTER_SEND);
+    Ok(match sent {
+        Ok(SendReport { tape, summary }) => {
+            let answered = Event::CallAnswered {
+                path: held.path.clone(),
+                attempt: check.binding.attempt,
+                tape: Digest::of(&tape),
+                summary,
+            };
+            Work { artifacts: vec![tape], ..Work::new(command, vec![answered]) }
+        }
+        Err(refusal) => {
+            let (code, message) = (refusal.code.to_string(), refusal.message);
+            Work::new(command, vec![Event::RunYielded { code, message, step: Some(check.step.clone()) }])
+        }
     })
 }
 

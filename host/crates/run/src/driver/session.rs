@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use base::{Refusal, StepId, StepPath};
+use base::{Attempt, Digest, Refusal, StepId, StepPath, Timestamp};
 use journal::{Append, Event};
 use plan::{CheckedPlan, CheckedStep};
 use tokio::sync::watch;
@@ -13,7 +13,7 @@ use super::commit::{Commit, committed, submit};
 use super::effects;
 use super::work::{self, Work};
 use crate::host::Host;
-use crate::machine::{Command, Flight, State};
+use crate::machine::{Command, Flight, HeldState, State};
 
 /// Most results that wait for the append under way. Beyond it nothing new is begun, so a slow disk
 /// slows the calls instead of filling the memory.
@@ -129,20 +129,7 @@ impl<'a> Session<'a> {
                 let work = work::expand(self, step, command)?;
                 self.outbox.push(work);
             }
-            Command::Call { step, item, attempt } => match work::prepare(self, step, item, attempt, now)? {
-                Ok(call) => {
-                    let future = self.host.invoke.invoke(call.request.clone());
-                    let abort = self
-                        .tasks
-                        .spawn(async move { Ok(work::recorded_call(command, &call, future.await)) });
-                    self.running.insert(abort.id(), command);
-                    self.calls.insert(command, abort);
-                }
-                Err(event) => {
-                    self.flight.returned(&command);
-                    self.outbox.push(Work::new(command, vec![event]));
-                }
-            },
+            Command::Call { step, item, attempt } => self.begin_call(command, step, item, attempt, now)?,
             Command::Gate { step, .. } => {
                 let check = effects::Check::new(self, step, now)?;
                 self.spawn_blocking(command, move || effects::gate(command, &check));
@@ -151,9 +138,22 @@ impl<'a> Session<'a> {
                 let check = effects::Check::new(self, step, now)?;
                 self.spawn_blocking(command, move || effects::review(command, &check, &approval));
             }
-            Command::Consume { step, approval, .. } => {
+            Command::Consume { step, approval, attempt } => {
                 let check = effects::Check::new(self, step, now)?;
-                self.spawn_blocking(command, move || effects::consume(command, &check, &approval));
+                let held = self.state.steps().get(step).and_then(|step| step.held.clone());
+                match held {
+                    Some(held) => self.rehearse(command, check, &held, attempt, approval, now)?,
+                    None => self.spawn_blocking(command, move || {
+                        effects::consume(command, &check, &approval, Ok(()))
+                    }),
+                }
+            }
+            Command::Send { step, .. } => {
+                let check = effects::Check::new(self, step, now)?;
+                let request = work::approved_call(self, step)?;
+                // Never given up: what was sent is seen through to its answer.
+                let handle = self.tasks.spawn(effects::send(command, check, request));
+                self.running.insert(handle.id(), command);
             }
             Command::Apply { step, .. } => {
                 let check = effects::Check::new(self, step, now)?;
@@ -164,6 +164,69 @@ impl<'a> Session<'a> {
                 self.outbox.push(work);
             }
             Command::Fail(failure) => self.outbox.push(work::fail(&self.state, failure, command)),
+        }
+        Ok(())
+    }
+
+    fn begin_call(
+        &mut self,
+        command: Command,
+        step: usize,
+        item: Option<u32>,
+        attempt: Attempt,
+        now: Timestamp,
+    ) -> Result<(), Refusal> {
+        let tapes = self.state.steps().get(step).map(|step| &step.tapes);
+        let tape = tapes.and_then(|tapes| tapes.get(&item.unwrap_or(0)).copied());
+        match work::prepare(self, step, item, attempt, tape, now)? {
+            Ok(call) => {
+                let future = self.host.invoke.invoke(call.request.clone());
+                let abort =
+                    self.tasks.spawn(async move { Ok(work::recorded_call(command, &call, future.await)) });
+                self.running.insert(abort.id(), command);
+                self.calls.insert(command, abort);
+            }
+            Err(event) => {
+                self.flight.returned(&command);
+                self.outbox.push(Work::new(command, vec![event]));
+            }
+        }
+        Ok(())
+    }
+
+    /// Runs the guest again on the tape of its held call, before the approval is used: an operation
+    /// that would do something else now is not what was approved.
+    fn rehearse(
+        &mut self,
+        command: Command,
+        check: effects::Check,
+        held: &HeldState,
+        attempt: Attempt,
+        approval: Digest,
+        now: Timestamp,
+    ) -> Result<(), Refusal> {
+        let Command::Consume { step, .. } = command else { return Ok(()) };
+        match work::prepare(self, step, held.path.item, attempt, Some(held.call.tape), now)? {
+            Ok(call) => {
+                let future = self.host.invoke.invoke(call.request);
+                let abort = self.tasks.spawn(async move {
+                    let rehearsed = effects::rehearsed(&check, &future.await);
+                    let consumed = tokio::task::spawn_blocking(move || {
+                        effects::consume(command, &check, &approval, rehearsed)
+                    });
+                    match consumed.await {
+                        Ok(worked) => worked,
+                        Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+                        Err(_given_up) => Ok(Work::new(command, Vec::new())),
+                    }
+                });
+                self.running.insert(abort.id(), command);
+                self.calls.insert(command, abort);
+            }
+            Err(_no_arguments) => {
+                // Arguments that cannot be computed are not those that were approved.
+                self.spawn_blocking(command, move || effects::consume(command, &check, &approval, Ok(())));
+            }
         }
         Ok(())
     }
@@ -216,7 +279,8 @@ impl<'a> Session<'a> {
 
     /// Somebody else appended first: an answer to an approval, unless the run has another owner
     /// now. What was to be appended is given up and done again from the new state: nothing of it
-    /// happened outside the run, or it is found on disk as it should be.
+    /// happened outside the run, or it is found on disk as it should be. Only the answer to a call
+    /// that was sent is kept.
     fn catch_up(&mut self, commit: Commit) -> Result<(), Refusal> {
         for record in self.host.journal.events_from(self.state.run(), self.state.next_seq())? {
             if matches!(record.event, Event::RunClaimed { .. }) {
@@ -226,8 +290,12 @@ impl<'a> Session<'a> {
             self.host.observer.recorded(self.state.run(), &record);
         }
         for (command, _) in commit.done {
-            self.flight.end(&command);
+            // An answer cannot be had again: it is recorded after what came before it.
+            if !commit.answers.iter().any(|answer| answer.command == command) {
+                self.flight.end(&command);
+            }
         }
+        self.outbox.extend(commit.answers);
         Ok(())
     }
 

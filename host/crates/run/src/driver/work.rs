@@ -3,16 +3,17 @@
 use std::collections::BTreeMap;
 
 use base::{Attempt, Code, Decision, Digest, Refusal, StepId, Timestamp, Usage};
-use journal::{CallRecord, DeniedCall, Event, Failure, FailureClass, Payload};
+use journal::{CallRecord, DeniedCall, Event, Failure, FailureClass, HeldRecord, Payload};
 use plan::{CheckedStep, EvalError, Scope};
 use values::{Type, Value};
 
 use super::commit::artifact_json;
 use super::session::{Session, Worked};
-use crate::host::{CallOutcome, CallReport, CallRequest};
-use crate::machine::{Command, Phase, RunFailure, State};
+use crate::host::{CallOutcome, CallReport, CallRequest, SendRequest};
+use crate::machine::{Command, HeldState, Phase, RunFailure, State};
 
 /// What a command led to, to be recorded.
+#[derive(Clone)]
 pub(super) struct Work {
     pub(super) command: Command,
     pub(super) events: Vec<Event>,
@@ -168,9 +169,17 @@ impl Session<'_> {
         }))
     }
 
-    /// The digest of what the step would be called with now.
-    pub(super) fn input_now(&mut self, number: usize) -> Result<Option<Digest>, Refusal> {
+    /// The digest of what the step would be called with now, or the item whose call is held.
+    pub(super) fn input_now(
+        &mut self,
+        number: usize,
+        held: Option<&HeldState>,
+    ) -> Result<Option<Digest>, Refusal> {
         let step = self.step(number)?;
+        if let Some(held) = held {
+            let now = self.arguments(number, step, held.path.item)?;
+            return Ok(now.ok().map(|(_, digest)| digest));
+        }
         let count = self.state.steps().get(number).map_or(0, |state| state.items.len());
         let is_fan_out = step.for_each.is_some();
         let mut inputs = Vec::with_capacity(count);
@@ -231,6 +240,7 @@ pub(super) fn prepare(
     number: usize,
     item: Option<u32>,
     attempt: Attempt,
+    tape: Option<Digest>,
     now: Timestamp,
 ) -> Result<Result<Call, Event>, Refusal> {
     let step = session.step(number)?;
@@ -238,6 +248,7 @@ pub(super) fn prepare(
         Ok(arguments) => arguments,
         Err(error) => return Ok(Err(not_evaluated(step, item, attempt, &error))),
     };
+    let tape = tape.map(|tape| session.host.journal.artifact(&tape)).transpose()?;
     let mut limits = step.limits;
     limits.fuel = limits.fuel.min(session.state.fuel_left());
     limits.wall_ms = limits.wall_ms.min(session.state.wall_ms_left(now));
@@ -256,8 +267,26 @@ pub(super) fn prepare(
             function: step.function.clone(),
             arguments,
             limits,
+            tape,
         },
     }))
+}
+
+/// The held call of a step, as it is sent.
+pub(super) fn approved_call(session: &mut Session<'_>, number: usize) -> Result<SendRequest, Refusal> {
+    let step = session.step(number)?;
+    let held = session.state.steps().get(number).and_then(|step| step.held.as_ref());
+    let held = held.ok_or_else(|| Refusal::new(Code::RunStale, "the step holds no call"))?;
+    let mut limits = step.limits;
+    limits.host_call_bytes = limits.host_call_bytes.saturating_sub(held.moved);
+    Ok(SendRequest {
+        operation: step.operation.clone(),
+        effect: step.effect,
+        statement: step.statement,
+        call: session.host.journal.artifact(&held.call.request)?,
+        tape: session.host.journal.artifact(&held.call.tape)?,
+        limits,
+    })
 }
 
 /// The event that a call's report leads to.
@@ -271,8 +300,24 @@ pub(super) fn recorded_call(command: Command, call: &Call, report: CallReport) -
         artifacts.push(log.into_bytes());
         digest
     });
+    let outcome = match outcome {
+        CallOutcome::Held(held) if call.is_staged => {
+            artifacts.extend([held.call.clone(), held.tape.clone()]);
+            let held = HeldRecord {
+                operation: operation.clone(),
+                input: call.input,
+                capability: held.capability,
+                target: held.target,
+                request: Digest::of(&held.call),
+                tape: Digest::of(&held.tape),
+            };
+            let event = Event::CallHeld { path, attempt, held, usage, denied, log };
+            return Work { command, events: vec![event], artifacts, value: None };
+        }
+        other => other,
+    };
     let question =
-        policy::Question { effect: *effect, plan_gate: call.is_gated, changes: changes.changes().len() };
+        policy::Question { effect: *effect, plan_gate: call.is_gated, effects: changes.changes().len() };
     let verdict = policy::decide(&question);
     let failure = match &outcome {
         CallOutcome::Returned(_) if verdict.decision == Decision::Deny => {
@@ -352,6 +397,15 @@ fn call_failure(outcome: &CallOutcome) -> Failure {
         }
         CallOutcome::Refused(refusal) => {
             failure(FailureClass::Host, refusal.code, refusal.message.clone(), None)
+        }
+        CallOutcome::Held(held) => {
+            let message = format!("`{}` was held, where nothing can be", held.target);
+            failure(FailureClass::Host, Code::CallFailed, message, None)
+        }
+        CallOutcome::Diverged(text) => {
+            let message =
+                format!("run again after its approved call, the operation did something else: {text}");
+            failure(FailureClass::Guest, Code::CallDiverged, message, None)
         }
     }
 }

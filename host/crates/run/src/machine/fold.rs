@@ -2,12 +2,13 @@
 //! before it, so that a row that cannot have been written is refused and not believed.
 
 use base::{Attempt, ChangeSet, Digest, StepId, StepPath, Timestamp};
-use journal::{CallRecord, Conflict, Event, Failure, FailureClass, Receipt, Record, RunCreated};
+use journal::{CallRecord, Conflict, Event, Failure, FailureClass, HeldRecord, Receipt, Record, RunCreated};
 
 use super::Graph;
 use super::graph::ITEMS_MAX;
 use super::state::{
-    AppliedEffects, ApprovalAnswer, ApprovalState, End, ItemState, Phase, State, StepState, Undone, Yielded,
+    AppliedEffects, ApprovalAnswer, ApprovalState, End, HeldState, ItemState, Phase, SentState, State,
+    StepState, Undone, Yielded,
 };
 
 /// An event that cannot follow the ones before it.
@@ -83,6 +84,14 @@ impl State {
             Event::EffectsStaged { path, attempt, call, changes } => {
                 self.stage(path, *attempt, call, changes)
             }
+            Event::CallHeld { path, attempt, held, usage, .. } => {
+                self.spent.calls += 1;
+                self.spent.fuel = self.spent.fuel.saturating_add(usage.fuel);
+                self.hold(path, *attempt, held, usage.host_call_bytes)
+            }
+            Event::CallAnswered { path, attempt, tape, summary } => {
+                self.answered(at, path, *attempt, *tape, summary)
+            }
             Event::ApprovalRequested { .. }
             | Event::ApprovalGranted { .. }
             | Event::ApprovalRejected { .. }
@@ -156,9 +165,15 @@ impl State {
             return Ok(());
         }
         self.yielded = None;
-        for step in &mut self.steps {
+        for (number, step) in self.steps.iter_mut().enumerate() {
             if step.phase == Phase::Conflict {
                 step.phase = Phase::Intended;
+            } else if step.phase == Phase::Intended
+                && step.held.is_some()
+                && !self.graph.is_idempotent(number)
+            {
+                // An earlier process was about to make the call, and recorded no answer.
+                step.phase = Phase::Unknown;
             }
         }
         Ok(())
@@ -214,6 +229,52 @@ impl State {
             }
         }
         self.store(number, path, call, changes)
+    }
+
+    fn hold(&mut self, path: &StepPath, attempt: Attempt, call: &HeldRecord, moved: u64) -> Fold {
+        let number = self.at_attempt(&path.step, attempt)?;
+        if !self.graph.is_staged(number) {
+            return Err("the step has no effects to hold");
+        }
+        let item = self.item(number, path)?;
+        let step = self.step_mut(number)?;
+        if step.phase != Phase::Active || step.held.is_some() {
+            return Err("the step makes no calls now");
+        }
+        if !step.todo.contains(&item) {
+            return Err("the item has its result already");
+        }
+        step.held = Some(HeldState { item, path: path.clone(), call: call.clone(), moved });
+        step.phase = Phase::Staged;
+        Ok(())
+    }
+
+    fn answered(
+        &mut self,
+        at: Timestamp,
+        path: &StepPath,
+        attempt: Attempt,
+        tape: Digest,
+        summary: &str,
+    ) -> Fold {
+        let number = self.at_attempt(&path.step, attempt)?;
+        let step = self.step_mut(number)?;
+        if step.phase != Phase::Intended {
+            return Err("no call was intended");
+        }
+        let held = step.held.take_if(|held| held.path == *path).ok_or("no call of it is held")?;
+        step.sent.push(SentState {
+            path: held.path,
+            attempt,
+            target: held.call.target,
+            request: held.call.request,
+            summary: summary.to_owned(),
+            at,
+        });
+        step.tapes.insert(held.item, tape);
+        step.approval = None;
+        step.phase = Phase::Active;
+        Ok(())
     }
 
     /// Keeps a result. Those of calls that were running when the step failed are kept too.
@@ -273,8 +334,11 @@ impl State {
                 if step.phase != Phase::Staged {
                     return Err("the step has nothing to approve");
                 }
-                if step.changes().digest() != binding.effects
-                    || step.input_digest(is_fan_out) != binding.input
+                let (input, item) = match &step.held {
+                    Some(held) => (held.call.input, held.path.item),
+                    None => (step.input_digest(is_fan_out), None),
+                };
+                if step.effects().0 != binding.effects || input != binding.input || item != binding.path.item
                 {
                     return Err("the approval is not for what the step staged");
                 }
@@ -360,6 +424,9 @@ impl State {
         if !is_allowed {
             return Err("its effects were not intended");
         }
+        if step.held.is_some() {
+            return Err("a call is held, and no changes are");
+        }
         step.conflicts.clear();
         self.record_applied(id, attempt, changes, receipt);
         self.settle_completed(number)
@@ -374,7 +441,7 @@ impl State {
     ) -> Fold {
         let number = self.at_attempt(id, attempt)?;
         let step = self.step_mut(number)?;
-        if step.phase != Phase::Intended {
+        if step.phase != Phase::Intended || step.held.is_some() {
             return Err("its effects were not intended");
         }
         step.phase = Phase::Conflict;
@@ -404,14 +471,24 @@ impl State {
 
     fn restage(&mut self, number: usize, changed: &[journal::Staleness]) -> Fold {
         let step = self.step_mut(number)?;
-        if !matches!(step.phase, Phase::Staged | Phase::Requested | Phase::Granted) {
+        let is_renewed = changed.iter().any(|change| change.cause == journal::StaleCause::Renewed);
+        let can_be = match step.phase {
+            Phase::Staged | Phase::Requested | Phase::Granted => !is_renewed,
+            Phase::Unknown => is_renewed,
+            _ => false,
+        };
+        if !can_be {
             return Err("nothing is staged that could be stale");
         }
         step.stale.push((step.attempt, changed.to_vec()));
         step.attempt = step.attempt.next();
         step.phase = Phase::Active;
         let items = u32::try_from(step.items.len()).map_err(|_| "it has more items than any plan may")?;
-        step.expect_items(items);
+        // What was sent stays sent: an item goes on from its tape, and one whose call is void is the
+        // only one that is called again.
+        if step.held.take().is_none() {
+            step.expect_items(items);
+        }
         let approval = step.approval.take();
         if let Some(digest) = approval {
             self.approval_mut(&digest)?.answer = ApprovalAnswer::Stale;
@@ -454,8 +531,9 @@ impl State {
             return Err("effects were begun and not finished");
         }
         for step in &mut self.steps {
-            // A conflict stays what it is: the run gave up on it, and the targets are as they are.
-            if !step.phase.is_settled() && step.phase != Phase::Conflict {
+            // A conflict stays what it is: the run gave up on it, and the targets are as they are. So
+            // does a call that nobody knows the outcome of.
+            if !step.phase.is_settled() && !matches!(step.phase, Phase::Conflict | Phase::Unknown) {
                 step.phase = Phase::Cancelled;
             }
         }

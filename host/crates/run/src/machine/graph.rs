@@ -66,6 +66,11 @@ impl Graph {
         self.step(number).is_some_and(|step| step.effect.has_side_effects() || step.gate)
     }
 
+    /// Whether a call of the step that nobody knows the outcome of may be made again.
+    pub(super) fn is_idempotent(&self, number: usize) -> bool {
+        self.step(number).is_some_and(|step| step.idempotent)
+    }
+
     /// Whether the step has a `for-each`.
     #[must_use]
     pub fn is_fan_out(&self, number: usize) -> bool {

@@ -2,8 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use base::{Attempt, ChangeSet, Digest, FramedHasher, RootName, RunId, StepId, Timestamp};
-use journal::{ApprovalBinding, CallRecord, Conflict, Failure, Payload, Receipt, RunCreated, Staleness};
+use base::{Attempt, ChangeSet, Digest, FramedHasher, RootName, RunId, StepId, StepPath, Timestamp};
+use journal::{
+    ApprovalBinding, CallRecord, Conflict, Failure, HeldRecord, Payload, Receipt, RunCreated, Staleness,
+};
 
 use super::{BudgetPart, Graph};
 
@@ -16,7 +18,7 @@ pub enum Phase {
     Ready,
     /// Calls can be made, or are.
     Active,
-    /// Every call returned, and the results are held.
+    /// Every call returned, and the results are held; or one call came to an outgoing call.
     Staged,
     /// A person is asked.
     Requested,
@@ -26,6 +28,8 @@ pub enum Phase {
     Intended,
     /// Some targets were not as they had to be; tried again at the next claim.
     Conflict,
+    /// The held call may have been made, and nobody knows.
+    Unknown,
     /// It has its result.
     Completed,
     /// It has none.
@@ -53,6 +57,36 @@ pub struct ItemState {
     pub changes: ChangeSet,
 }
 
+/// An outgoing call that waits.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HeldState {
+    /// The item whose call it is; 0 without `for-each`.
+    pub item: u32,
+    /// The path of that item.
+    pub path: StepPath,
+    /// The call.
+    pub call: HeldRecord,
+    /// Bytes that were moved between guest and host until then.
+    pub moved: u64,
+}
+
+/// An outgoing call that was made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SentState {
+    /// The step or item that made it.
+    pub path: StepPath,
+    /// The try.
+    pub attempt: Attempt,
+    /// What it was done to.
+    pub target: String,
+    /// The artifact with the exact call.
+    pub request: Digest,
+    /// The answer on one line.
+    pub summary: String,
+    /// When the answer was recorded.
+    pub at: Timestamp,
+}
+
 /// The targets that a try of a step stages.
 pub(crate) type StagedTargets = BTreeSet<(RootName, String)>;
 
@@ -70,6 +104,12 @@ pub struct StepState {
     pub todo: BTreeSet<u32>,
     /// Why it failed, and at which item.
     pub failure: Option<(Option<u32>, Failure)>,
+    /// The outgoing call that is to be approved or made.
+    pub held: Option<HeldState>,
+    /// Where items were answered that go on: the artifacts with their tapes.
+    pub tapes: BTreeMap<u32, Digest>,
+    /// The outgoing calls that were made, in order.
+    pub sent: Vec<SentState>,
     /// The approval of this try.
     pub approval: Option<Digest>,
     /// Why earlier tries were void, in order.
@@ -88,6 +128,9 @@ impl StepState {
             items: Vec::new(),
             todo: BTreeSet::new(),
             failure: None,
+            held: None,
+            tapes: BTreeMap::new(),
+            sent: Vec::new(),
             approval: None,
             stale: Vec::new(),
             conflicts: Vec::new(),
@@ -104,7 +147,9 @@ impl StepState {
     }
 
     pub(super) fn has_begun(&self) -> bool {
-        self.phase > Phase::Active || (!self.items.is_empty() && self.todo.len() < self.items.len())
+        self.phase > Phase::Active
+            || !self.tapes.is_empty()
+            || (!self.items.is_empty() && self.todo.len() < self.items.len())
     }
 
     /// The effect set of all items together.
@@ -112,6 +157,19 @@ impl StepState {
     pub fn changes(&self) -> ChangeSet {
         let items = self.items.iter().flatten();
         ChangeSet::new(items.flat_map(|item| item.changes.changes().iter().cloned()))
+    }
+
+    /// What an approval now would be of: the held call, or the effect set. With how many effects
+    /// that are, for policy.
+    #[must_use]
+    pub fn effects(&self) -> (Digest, usize) {
+        match &self.held {
+            Some(held) => (held.call.digest(), 1),
+            None => {
+                let changes = self.changes();
+                (changes.digest(), changes.changes().len())
+            }
+        }
     }
 
     /// The targets that items of this try stage already.
@@ -459,6 +517,15 @@ impl State {
             );
             found.extend(item.call.log.map(|digest| (digest, "log")));
             found.extend(item.changes.changes().iter().filter_map(|change| Some((change.post?, "staged"))));
+        }
+        for step in &self.steps {
+            found.extend(
+                step.held
+                    .iter()
+                    .flat_map(|held| [(held.call.request, "held call"), (held.call.tape, "tape")]),
+            );
+            found.extend(step.sent.iter().map(|sent| (sent.request, "sent call")));
+            found.extend(step.tapes.values().map(|tape| (*tape, "tape")));
         }
         for effects in &self.applied {
             found.extend(

@@ -7,8 +7,8 @@ use base::{
     Attempt, Change, ChangeKind, ChangeSet, Digest, Effect, RunId, StepId, StepPath, Timestamp, Usage,
 };
 use journal::{
-    ApprovalBinding, BudgetRecord, CallRecord, Conflict, Event, Failure, FailureClass, HowApplied, Mode,
-    Payload, Receipt, Record, RunCreated, StaleCause, Staleness, StepRecord,
+    ApprovalBinding, BudgetRecord, CallRecord, Conflict, Event, Failure, FailureClass, HeldRecord,
+    HowApplied, Mode, Payload, Receipt, Record, RunCreated, StaleCause, Staleness, StepRecord,
 };
 use proptest::prelude::*;
 
@@ -37,13 +37,15 @@ fn path(step: usize, item: Option<u32>) -> StepPath {
 struct Made {
     needs: Vec<usize>,
     writes: bool,
+    /// Whether each call comes to an outgoing call first, and whether that may be repeated.
+    sends: Option<bool>,
     width: Option<u32>,
     items: u32,
     fails_at: Option<u32>,
 }
 
 fn made(needs: &[usize], writes: bool) -> Made {
-    Made { needs: needs.to_vec(), writes, width: None, items: 1, fails_at: None }
+    Made { needs: needs.to_vec(), writes, sends: None, width: None, items: 1, fails_at: None }
 }
 
 fn fan_out(made: Made, width: u32, items: u32) -> Made {
@@ -54,7 +56,12 @@ fn created(steps: &[Made], budget: BudgetRecord) -> Event {
     let step = |(number, made): (usize, &Made)| StepRecord {
         id: id(number),
         operation: "acme:tools/tree.write".parse().unwrap(),
-        effect: if made.writes { Effect::Write } else { Effect::Read },
+        effect: match (made.sends, made.writes) {
+            (Some(_), _) => Effect::External,
+            (None, true) => Effect::Write,
+            (None, false) => Effect::Read,
+        },
+        idempotent: made.sends == Some(true),
         depends_on: made.needs.iter().map(|&need| id(need)).collect(),
         fan_out: made.width,
         gate: false,
@@ -127,7 +134,38 @@ fn staged(step: usize, item: Option<u32>, attempt: Attempt) -> Event {
     }
 }
 
+fn held(step: usize, item: Option<u32>, attempt: Attempt) -> Event {
+    let CallRecord { operation, input, usage, .. } = call(step, item);
+    let held = HeldRecord {
+        operation,
+        input,
+        capability: base::Capability::HttpSend,
+        target: format!("POST to {step} {item:?}"),
+        request: digest(&format!("request of {step} {item:?}")),
+        tape: digest(&format!("tape of {step} {item:?}")),
+    };
+    Event::CallHeld { path: path(step, item), attempt, held, usage, denied: Vec::new(), log: None }
+}
+
+fn answered(step: usize, item: Option<u32>, attempt: Attempt) -> Event {
+    let tape = digest(&format!("answer of {step} {item:?}"));
+    Event::CallAnswered { path: path(step, item), attempt, tape, summary: "201".into() }
+}
+
 fn binding(state: &State, step: usize) -> ApprovalBinding {
+    let staged = &state.steps()[step];
+    if let Some(held) = &staged.held {
+        return ApprovalBinding {
+            path: held.path.clone(),
+            input: held.call.input,
+            effects: held.call.digest(),
+            ..binding_of_changes(state, step)
+        };
+    }
+    binding_of_changes(state, step)
+}
+
+fn binding_of_changes(state: &State, step: usize) -> ApprovalBinding {
     let staged = &state.steps()[step];
     ApprovalBinding {
         run: run(),
@@ -380,10 +418,12 @@ fn a_record_with_another_number_is_refused() {
     assert!(log.state.clone().apply(&record).is_err());
 }
 
-/// The world that random schedules run in: what was applied, and how often.
+/// The world that random schedules run in: what was applied and sent, and how often.
 #[derive(Default)]
 struct World {
     on_disk: BTreeMap<usize, u32>,
+    /// By step, item and try, which is what an idempotency key is made from.
+    sent: BTreeMap<(usize, Option<u32>, Attempt), u32>,
 }
 
 /// Chooses by the given bytes, and the first thing when they are used up.
@@ -427,6 +467,10 @@ fn simulate(steps: &[Made], choices: &[u8]) -> (Log, World) {
             assert_eq!(folded, log.state, "the log is all there is to know");
             (flight, pending) = (Flight::default(), Vec::new());
             log.claim();
+            if log.state.end().is_none() && unknown(&log.state).is_some() {
+                let step = unknown(&log.state).map(id);
+                log.add(Event::RunYielded { code: "E-X".into(), message: "who knows".into(), step });
+            }
             continue;
         }
         for event in events {
@@ -435,6 +479,10 @@ fn simulate(steps: &[Made], choices: &[u8]) -> (Log, World) {
         flight.end(&command);
     }
     panic!("the run does not come to an end: {:?}", log.state);
+}
+
+fn unknown(state: &State) -> Option<usize> {
+    state.steps().iter().position(|step| step.phase == Phase::Unknown)
 }
 
 /// What must hold of everything that is under way together.
@@ -451,6 +499,7 @@ fn check_pending(state: &State, pending: &[Command]) {
             | Command::Gate { step, .. }
             | Command::Review { step, .. }
             | Command::Consume { step, .. }
+            | Command::Send { step, .. }
             | Command::Apply { step, .. } => step,
             Command::Complete | Command::Fail(_) => {
                 assert_eq!(pending.len(), 1, "nothing runs when the run ends");
@@ -483,6 +532,11 @@ fn person(log: &mut Log) {
     if let Some(digest) = digest {
         log.add(granted(digest));
     }
+    if let Some(step) = unknown(&log.state) {
+        let attempt = log.state.steps()[step].attempt;
+        let changed = vec![Staleness { cause: StaleCause::Renewed, detail: "again".into() }];
+        log.add(Event::EffectsStale { step: id(step), attempt, changed });
+    }
     log.claim();
 }
 
@@ -500,13 +554,28 @@ fn carry_out(
         Command::Call { step, item, attempt } if steps[step].fails_at == Some(item.unwrap_or(0)) => {
             vec![failed(path(step, item), attempt)]
         }
+        Command::Call { step, item, attempt }
+            if steps[step].sends.is_some() && !state.steps()[step].tapes.contains_key(&item.unwrap_or(0)) =>
+        {
+            vec![held(step, item, attempt)]
+        }
         Command::Call { step, item, attempt } if steps[step].writes => vec![staged(step, item, attempt)],
+        Command::Call { step, item, attempt } if steps[step].sends.is_some() => {
+            vec![Event::EffectsStaged {
+                path: path(step, item),
+                attempt,
+                call: call(step, item),
+                changes: ChangeSet::default(),
+            }]
+        }
         Command::Call { step, item, .. } => vec![completed(step, item)],
-        Command::Gate { step, .. } if state.steps()[step].changes().is_empty() => vec![applied(state, step)],
+        Command::Gate { step, .. } if state.steps()[step].effects().1 == 0 => vec![applied(state, step)],
         Command::Gate { step, .. } => vec![requested(state, step)],
         Command::Review { .. } => Vec::new(),
         Command::Consume { step, attempt, .. } if choices.rarely(5) => {
-            let changed = vec![Staleness { cause: StaleCause::Target, detail: "moved".into() }];
+            let cause =
+                if state.steps()[step].held.is_some() { StaleCause::Call } else { StaleCause::Target };
+            let changed = vec![Staleness { cause, detail: "moved".into() }];
             vec![Event::EffectsStale { step: id(step), attempt, changed }]
         }
         Command::Consume { step, attempt, approval } => {
@@ -514,6 +583,12 @@ fn carry_out(
                 Event::ApprovalConsumed { digest: approval },
                 Event::EffectsIntended { step: id(step), attempt },
             ]
+        }
+        Command::Send { step, attempt } => {
+            assert_eq!(state.steps()[step].phase, Phase::Intended, "a call without its intent");
+            let item = state.steps()[step].held.as_ref().unwrap().path.item;
+            *world.sent.entry((step, item, attempt)).or_default() += 1;
+            vec![answered(step, item, attempt)]
         }
         Command::Apply { step, attempt } => {
             let consumed = log.records.iter().any(|record| {
@@ -547,16 +622,16 @@ fn carry_out(
 fn any_plan() -> impl Strategy<Value = Vec<Made>> {
     let step = (
         proptest::collection::btree_set(0..8_usize, 0..3),
-        any::<bool>(),
+        (any::<bool>(), proptest::option::weighted(0.3, any::<bool>())),
         proptest::option::of((1..4_u32, 0..5_u32)),
         proptest::option::weighted(0.1, 0..5_u32),
     );
     proptest::collection::vec(step, 1..8).prop_map(|steps| {
         let mut plan: Vec<Made> = Vec::new();
-        for (number, (needs, writes, width, fails_at)) in steps.into_iter().enumerate() {
+        for (number, (needs, (writes, sends), width, fails_at)) in steps.into_iter().enumerate() {
             let needs: BTreeSet<usize> = needs.into_iter().filter(|&need| need < number).collect();
             let (width, items) = width.map_or((None, 1), |(width, items)| (Some(width), items));
-            plan.push(Made { needs: needs.into_iter().collect(), writes, width, items, fails_at });
+            plan.push(Made { needs: needs.into_iter().collect(), writes, sends, width, items, fails_at });
         }
         plan
     })
@@ -581,6 +656,14 @@ proptest! {
             let is_expected = state.phase == Phase::Completed && !state.changes().is_empty();
             prop_assert_eq!(wild_world.on_disk.get(&step).copied(), is_expected.then_some(1));
         }
+        for (world, may_repeat) in [(&calm_world, false), (&wild_world, true)] {
+            for (&(step, item, attempt), &count) in &world.sent {
+                let repeats = may_repeat && plan[step].sends == Some(true);
+                prop_assert!(count == 1 || repeats, "{step} {item:?} {attempt} was sent {count} times");
+            }
+        }
+        let sent = |world: &World| -> BTreeSet<_> { world.sent.keys().map(|&(step, item, _)| (step, item)).collect() };
+        prop_assert_eq!(sent(&calm_world), sent(&wild_world));
     }
 
     /// A log that lost one event does not fold, or folds to something that is no further.
@@ -599,4 +682,60 @@ proptest! {
             prop_assert!(!completed, "completed without {lost:?}");
         }
     }
+}
+
+#[test]
+fn a_held_call_goes_through_its_approval_to_its_answer() {
+    let attempt = Attempt::FIRST;
+    let sending = |idempotent| [Made { sends: Some(idempotent), ..made(&[], false) }];
+    let at_intended = |idempotent| {
+        let mut log = Log::new(&sending(idempotent), NO_BUDGET);
+        assert_eq!(log.next(), [Command::Call { step: 0, item: None, attempt }]);
+        log.add(held(0, None, attempt));
+        assert_eq!(log.next(), [Command::Gate { step: 0, attempt }]);
+        assert!(log.refuses(held(0, None, attempt)).is_some(), "a second held call");
+        let of_changes = binding_of_changes(&log.state, 0);
+        let wrong =
+            Event::ApprovalRequested { digest: of_changes.digest(), binding: of_changes, expires_at: None };
+        assert!(log.refuses(wrong).is_some(), "an approval of no call");
+        let digest = binding(&log.state, 0).digest();
+        log.add(requested(&log.state, 0));
+        assert!(log.refuses(answered(0, None, attempt)).is_some(), "an answer to what was not sent");
+        log.add(granted(digest));
+        log.add(Event::ApprovalConsumed { digest });
+        log.add(Event::EffectsIntended { step: id(0), attempt });
+        log
+    };
+    let mut log = at_intended(false);
+    assert_eq!(log.next(), [Command::Send { step: 0, attempt }]);
+    assert!(log.refuses(applied(&log.state, 0)).is_some(), "a call is not applied");
+    assert!(log.refuses(answered(0, None, attempt.next())).is_some(), "another try");
+    assert!(
+        log.refuses(Event::RunCancelled { by: "me".into(), reason: None }).is_some(),
+        "an end within a call"
+    );
+    log.add(answered(0, None, attempt));
+    assert_eq!(log.next(), [Command::Call { step: 0, item: None, attempt }], "it goes on from its tape");
+    assert_eq!(log.state.steps()[0].sent.len(), 1);
+
+    // An intent whose process died: only what may be repeated is.
+    let mut log = at_intended(true);
+    log.claim();
+    assert_eq!(log.next(), [Command::Send { step: 0, attempt }]);
+    let mut log = at_intended(false);
+    log.claim();
+    assert_eq!((log.next(), log.state.steps()[0].phase), (Vec::new(), Phase::Unknown));
+    assert!(log.refuses(answered(0, None, attempt)).is_some(), "nobody knows the answer");
+    let stale = |cause| {
+        let changed = vec![Staleness { cause, detail: "d".into() }];
+        Event::EffectsStale { step: id(0), attempt, changed }
+    };
+    assert!(log.refuses(stale(StaleCause::Call)).is_some(), "only a person has it made again");
+    log.add(stale(StaleCause::Renewed));
+    assert_eq!(log.next(), [Command::Call { step: 0, item: None, attempt: attempt.next() }]);
+    // Given up instead, it stays what it is.
+    let mut log = at_intended(false);
+    log.claim();
+    log.add(Event::RunCancelled { by: "me".into(), reason: None });
+    assert_eq!(log.state.steps()[0].phase, Phase::Unknown);
 }

@@ -4,6 +4,8 @@
 #[cfg(test)]
 mod crash;
 #[cfg(test)]
+mod held;
+#[cfg(test)]
 mod stale;
 #[cfg(test)]
 mod world;

@@ -15,8 +15,8 @@ use plan::{
     InputDeclaration, Location, Reference, Root, Span,
 };
 use run::{
-    ApplyError, ApproverInfo, Approvers, CallFuture, CallOutcome, CallReport, CallRequest, Effects, Host,
-    Invoke, NewRun, NoObserver, OnDisk, Report, State,
+    ApplyError, ApproverInfo, Approvers, CallFuture, CallOutcome, CallReport, CallRequest, Effects, HeldCall,
+    Host, Invoke, NewRun, NoObserver, OnDisk, Report, SendFuture, SendReport, SendRequest, State,
 };
 use tokio::sync::watch;
 use values::{Field, FunctionType, Type, Value};
@@ -39,6 +39,10 @@ pub(crate) struct World {
     pub(crate) now: AtomicU64,
     pub(crate) most_at_once: AtomicU64,
     at_once: AtomicU64,
+    /// Calls that were sent.
+    pub(crate) sent: Mutex<Vec<String>>,
+    /// What outgoing calls end with now.
+    pub(crate) mood: Mutex<String>,
     /// The approver's word; another one makes earlier statements worthless.
     pub(crate) word: Mutex<String>,
 }
@@ -116,6 +120,23 @@ impl World {
                 }
                 returned(Value::String(path))
             }
+            // Comes to an outgoing call, and goes on with its answer.
+            "mail.send" => match request.tape.as_deref() {
+                None | Some(b"") => {
+                    let text = format!("{}{}", argument(0), self.mood.lock().unwrap());
+                    let (target, call) = (format!("POST {text}"), text.into_bytes());
+                    CallOutcome::Held(HeldCall {
+                        capability: base::Capability::HttpSend,
+                        target,
+                        call,
+                        tape: Vec::new(),
+                    })
+                }
+                Some(_) if *self.mood.lock().unwrap() == "lost" => {
+                    CallOutcome::Diverged("it asks for something else".to_owned())
+                }
+                Some(answer) => returned(Value::String(String::from_utf8(answer.to_vec()).unwrap())),
+            },
             "wait.go" => returned(Value::String("went".to_owned())),
             "fail.now" => CallOutcome::Failed(Some(Value::String("it would not".to_owned()))),
             "trap.now" => CallOutcome::Trapped { trap: "fuel".to_owned(), message: "out of fuel".to_owned() },
@@ -146,6 +167,16 @@ impl Invoke for Invoker {
             let report = world.call(&call);
             world.at_once.fetch_sub(1, Ordering::SeqCst);
             report
+        })
+    }
+
+    fn send(&self, send: SendRequest) -> SendFuture {
+        let world = Arc::clone(&self.0);
+        Box::pin(async move {
+            let mut sent = world.sent.lock().unwrap();
+            sent.push(String::from_utf8(send.call).unwrap());
+            let tape = format!("answer {}", sent.len()).into_bytes();
+            Ok(SendReport { tape, summary: "201".to_owned() })
         })
     }
 }
@@ -327,6 +358,7 @@ pub(crate) fn step(id: &str, operation: &str, needs: &[&str], arguments: Vec<Exp
         "tree.read" => (Effect::Read, vec![Type::String], Type::String),
         "text.join" => (Effect::Pure, vec![strings], Type::String),
         "tree.write" | "tree.append" => (Effect::Write, vec![Type::String, Type::String], Type::String),
+        "mail.send" => (Effect::External, vec![Type::String], Type::String),
         "tree.sneak" => (Effect::Read, vec![Type::String, Type::String], Type::String),
         _ => (Effect::Pure, vec![], Type::String),
     };
@@ -339,7 +371,7 @@ pub(crate) fn step(id: &str, operation: &str, needs: &[&str], arguments: Vec<Exp
         id: id.parse().unwrap(),
         operation: format!("acme:tools/{operation}").parse().unwrap(),
         effect,
-        idempotent: true,
+        idempotent: operation != "mail.send",
         capabilities: Vec::new(),
         arguments: function.params.iter().map(|field| field.name.clone()).zip(arguments).collect(),
         function,

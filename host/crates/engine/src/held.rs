@@ -1,0 +1,216 @@
+//! Held calls: outgoing calls that were seen and not yet sent, and the sending of them.
+//!
+//! A guest never sends. Where it makes such a call its run ends with the exact call; after somebody
+//! approved that, the host makes it, once, from the stored bytes.
+
+use std::cell::Cell;
+
+use authority::{Authority, HttpUrl};
+use base::{Capability, Digest, Limits};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use serde::{Deserialize, Serialize};
+
+use crate::bindings::{http_send, types};
+use crate::budget::Budget;
+use crate::capability::{http_error, http_header};
+use crate::http::{HttpError, Request, admit_headers};
+use crate::tape::encode;
+use crate::{CancelToken, HttpClient};
+
+/// A call that somebody has to approve before it is made. Its stored form is JSON.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "call", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum HeldCall {
+    /// An HTTP request.
+    HttpSend(HttpCall),
+}
+
+/// An HTTP request as it is sent, but for what every request has: `host`, `user-agent`,
+/// `accept-encoding`, `connection` and `content-length`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HttpCall {
+    /// `POST`, `PUT`, `PATCH` or `DELETE`.
+    pub method: String,
+    /// Where to, as it was parsed.
+    pub url: String,
+    /// The guest's headers, names in lower case, and the host's `idempotency-key`.
+    pub headers: Vec<(String, String)>,
+    /// What is sent.
+    pub body: Body,
+}
+
+/// The body of a request: text where it is UTF-8, so that people can read the stored form.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Body {
+    /// UTF-8.
+    Text(String),
+    /// Anything else, in base64.
+    Base64(String),
+}
+
+impl Body {
+    /// The body of these bytes.
+    #[must_use]
+    pub fn new(bytes: Vec<u8>) -> Self {
+        String::from_utf8(bytes)
+            .map_or_else(|error| Self::Base64(BASE64.encode(error.as_bytes())), Self::Text)
+    }
+
+    /// The bytes.
+    ///
+    /// # Errors
+    /// If the base64 is none.
+    pub fn bytes(&self) -> Result<Vec<u8>, ReadHeldError> {
+        match self {
+            Self::Text(text) => Ok(text.clone().into_bytes()),
+            Self::Base64(text) => BASE64.decode(text).map_err(|_| ReadHeldError),
+        }
+    }
+}
+
+/// The bytes are no held call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the bytes are no held call")]
+pub struct ReadHeldError;
+
+/// What became of a held call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// What the guest is told, as the tape has it.
+    pub(crate) encoded: Vec<u8>,
+    /// The bytes of it that are counted.
+    pub(crate) moved: u64,
+    /// One line for people, e.g. `201, 512 bytes`.
+    pub summary: String,
+}
+
+impl HeldCall {
+    /// The stored form.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        // Strings and lists of them always have a form.
+        serde_json::to_vec(self).unwrap_or_default()
+    }
+
+    /// Reads the stored form.
+    ///
+    /// # Errors
+    /// If the bytes are anything else.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, ReadHeldError> {
+        let call: Self = serde_json::from_slice(bytes).map_err(|_| ReadHeldError)?;
+        let Self::HttpSend(http) = &call;
+        http.body.bytes()?;
+        Ok(call)
+    }
+
+    /// The digest of the stored form.
+    #[must_use]
+    pub fn digest(&self) -> Digest {
+        Digest::of(&self.to_bytes())
+    }
+
+    /// The capability that it is made by.
+    #[must_use]
+    pub fn capability(&self) -> Capability {
+        match self {
+            Self::HttpSend(_) => Capability::HttpSend,
+        }
+    }
+
+    /// What it is done to, on one line: `POST https://example.com/issues`.
+    #[must_use]
+    pub fn target(&self) -> String {
+        match self {
+            Self::HttpSend(http) => format!("{} {}", http.method, http.url),
+        }
+    }
+
+    /// The whole call as text, for people. Unescaped: it is escaped where it is shown.
+    #[must_use]
+    pub fn text(&self) -> String {
+        let Self::HttpSend(http) = self;
+        let headers = http.headers.iter().map(|(name, value)| format!("{name}: {value}\n"));
+        let body = match &http.body {
+            Body::Text(text) => text.clone(),
+            Body::Base64(text) => format!("(not text, in base64)\n{text}"),
+        };
+        format!("{}\n{}\n{body}", self.target(), headers.collect::<String>())
+    }
+
+    /// Makes the call, once, as `authority` still permits it. Blocks until the answer is whole, or
+    /// the client's time for a request is over. What the guest is told of a failure is an answer
+    /// too: a request that was sent and not answered may have been received.
+    #[must_use]
+    pub fn perform(
+        &self,
+        authority: &Authority,
+        http: &HttpClient,
+        limits: Limits,
+        cancel: CancelToken,
+    ) -> Answer {
+        let Self::HttpSend(call) = self;
+        let budget = Budget::new(limits, cancel);
+        let received = Cell::new(0);
+        let sent = call.send(authority, http, &budget, &received);
+        let summary = match &sent {
+            Ok(response) => format!("{}, {} bytes", response.status, response.body.len()),
+            Err(error) => format!("no response: {}", in_words(error)),
+        };
+        // Both kinds of answer have a form; an empty one would be refused when it is played.
+        let encoded = encode(&sent).unwrap_or_default();
+        Answer { encoded, moved: received.get().min(budget.bytes_left()), summary }
+    }
+}
+
+impl HttpCall {
+    fn send(
+        &self,
+        authority: &Authority,
+        http: &HttpClient,
+        budget: &Budget,
+        received: &Cell<u64>,
+    ) -> Result<http_send::Response, types::HttpError> {
+        let url =
+            HttpUrl::parse(&self.url).map_err(|error| types::HttpError::InvalidUrl(error.to_string()))?;
+        let networks = authority.permits_url(Capability::HttpSend, &url);
+        let networks = networks.map_err(|denied| types::HttpError::Denied(denied.to_string()))?;
+        let request = || {
+            let headers = self.headers.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+            let method = http::Method::from_bytes(self.method.as_bytes());
+            Ok(Request {
+                method: method.map_err(|error| HttpError::InvalidHeader(error.to_string()))?,
+                url: &url,
+                headers: admit_headers(headers).map_err(HttpError::InvalidHeader)?,
+                body: Some(self.body.bytes().map_err(|error| HttpError::Protocol(error.to_string()))?.into()),
+                networks: &networks,
+            })
+        };
+        let response = request().and_then(|request| http.fetch(request, budget, received));
+        // The call as a whole has no other time than the client's own.
+        let response = response.map_err(|error| http_error(error).unwrap_or(types::HttpError::Timeout))?;
+        Ok(http_send::Response {
+            status: response.status.as_u16(),
+            headers: http_header(&response.headers, |name, value| http_send::Header { name, value }),
+            body: response.body,
+        })
+    }
+}
+
+fn in_words(error: &types::HttpError) -> String {
+    use types::HttpError as E;
+    match error {
+        E::Denied(text)
+        | E::InvalidUrl(text)
+        | E::InvalidHeader(text)
+        | E::Resolve(text)
+        | E::RefusedAddress(text)
+        | E::Connect(text)
+        | E::Tls(text)
+        | E::Protocol(text) => text.clone(),
+        E::Timeout => "it took too long".to_owned(),
+        E::TooLarge => "the response is too large".to_owned(),
+    }
+}

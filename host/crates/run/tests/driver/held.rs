@@ -1,0 +1,99 @@
+//! Outgoing calls: approved one by one, sent once, and never other than approved.
+
+use base::Code;
+use journal::StaleCause;
+use run::machine::Phase;
+use run::{RunStatus, StepStatus};
+
+use crate::world::{Stage, of_step, pending, plan, step, text};
+
+fn stage() -> Stage {
+    let send = step("send", "mail.send", &[], vec![text("hello")]);
+    Stage::new(plan(vec![send], &[("answer", of_step("send"))]))
+}
+
+fn sent(stage: &Stage) -> Vec<String> {
+    stage.world.sent.lock().unwrap().clone()
+}
+
+fn mood(stage: &Stage, mood: &str) {
+    *stage.world.mood.lock().unwrap() = mood.to_owned();
+}
+
+#[tokio::test]
+async fn a_call_is_sent_once_after_its_approval_and_the_guest_goes_on_with_the_answer() {
+    let stage = stage();
+    assert_eq!(stage.drive().await.status, RunStatus::RequiresApproval);
+    assert!(sent(&stage).is_empty());
+    stage.approve(&stage.pending()).unwrap();
+    assert_eq!(stage.drive().await.status, RunStatus::Completed);
+    assert_eq!(sent(&stage), ["hello"]);
+    // To the call, once more to see that it is still the same, and on from the answer.
+    assert_eq!(stage.world.calls_of("mail.send"), 3);
+    let view = run::view::view(&stage.state(), base::Timestamp(0)).unwrap();
+    assert_eq!((view.steps[0].status, view.steps[0].sent.len()), (StepStatus::Completed, 1));
+}
+
+#[tokio::test]
+async fn a_guest_that_makes_another_call_the_second_time_goes_stale() {
+    let stage = stage();
+    stage.drive().await;
+    let first = stage.pending();
+    stage.approve(&first).unwrap();
+    mood(&stage, ", or not");
+    let report = stage.drive().await;
+    assert_eq!(report.status, RunStatus::Yielded, "who approved is told");
+    assert!(sent(&stage).is_empty(), "nothing is sent");
+    let (_, changed) = &report.state.steps()[0].stale[0];
+    assert_eq!(changed[0].cause, StaleCause::Call);
+    assert!(changed[0].detail.contains("POST hello, or not"), "{}", changed[0].detail);
+    assert_eq!(stage.approve(&first).unwrap_err().code, Code::ApprovalStale);
+    // The next one asks for what the guest would do now.
+    let report = stage.drive().await;
+    let second = pending(&report.state).unwrap();
+    assert_ne!(first, second);
+    stage.approve(&second).unwrap();
+    assert_eq!(stage.drive().await.status, RunStatus::Completed);
+    assert_eq!(sent(&stage), ["hello, or not"]);
+}
+
+#[tokio::test]
+async fn a_guest_that_does_not_get_back_to_its_answer_fails_and_nothing_is_sent_again() {
+    let stage = stage();
+    stage.drive().await;
+    stage.approve(&stage.pending()).unwrap();
+    // The rehearsal has an empty tape, and holds; what comes after the answer diverges.
+    mood(&stage, "");
+    let events = stage.kinds().len();
+    assert!(events > 0);
+    mood(&stage, "lost");
+    let report = stage.drive().await;
+    // With this mood the rehearsed call is another one already: stale, and nothing was sent.
+    assert_eq!((report.status, sent(&stage).len()), (RunStatus::Yielded, 0));
+    let report = stage.drive().await;
+    stage.approve(&pending(&report.state).unwrap()).unwrap();
+    let report = stage.drive().await;
+    assert_eq!(report.status, RunStatus::Failed);
+    assert_eq!(sent(&stage), ["hellolost"]);
+    let (_, failure) = report.state.steps()[0].failure.clone().unwrap();
+    assert_eq!(failure.code, Code::CallDiverged.to_string());
+}
+
+#[tokio::test]
+async fn a_forged_yes_sends_nothing() {
+    let stage = stage();
+    stage.drive().await;
+    let digest = stage.pending();
+    assert_eq!(stage.approve_with(&digest, b"yes, surely").unwrap_err().code, Code::ApprovalForged);
+    stage.approve(&digest).unwrap();
+    // The approver's key is another one by the time the call would be sent.
+    *stage.world.word.lock().unwrap() = "oui".to_owned();
+    let report = stage.drive().await;
+    assert_eq!(report.status, RunStatus::Yielded);
+    assert_eq!(report.state.yielded().unwrap().code, Code::ApprovalForged.to_string());
+    assert!(sent(&stage).is_empty());
+    assert_eq!(report.state.steps()[0].phase, Phase::Granted);
+    *stage.world.word.lock().unwrap() = "yes".to_owned();
+    assert_eq!(stage.drive().await.status, RunStatus::Completed, "positive control");
+    assert_eq!(sent(&stage), ["hello"]);
+}
