@@ -40,6 +40,9 @@ pub(super) struct SignUncheckedArgs {
     /// The key's name
     #[arg(long)]
     key: Option<String>,
+    /// The number of the statement
+    #[arg(long, default_value_t = 1)]
+    sequence: u32,
 }
 
 pub(super) fn exec(command: Command, context: &Context) -> Result<Output, Failure> {
@@ -47,7 +50,8 @@ pub(super) fn exec(command: Command, context: &Context) -> Result<Output, Failur
         Command::SignUnchecked(args) => args,
         Command::Compile(args) => return Ok(compile(&args, context)),
     };
-    let view = context.app.pack_sign_unchecked(&args.folder, args.says.as_deref(), args.key.as_deref())?;
+    let (says, key) = (args.says.as_deref(), args.key.as_deref());
+    let view = context.app.pack_sign_unchecked(&args.folder, says, key, args.sequence)?;
     Ok(Output::done(render::sign(&view), &view))
 }
 

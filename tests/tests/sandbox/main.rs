@@ -12,6 +12,7 @@ mod hostile_paths;
 mod http;
 mod lies;
 mod limits;
+mod mutants;
 mod odd_names;
 mod own_home;
 mod races;

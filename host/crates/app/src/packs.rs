@@ -115,6 +115,7 @@ impl App {
         folder: &Path,
         says: Option<&Path>,
         key: Option<&str>,
+        sequence: u32,
     ) -> Result<SignView, Error> {
         let is_pack = build::is_pack_folder(folder);
         let folder = if is_pack { folder.to_owned() } else { build::build(folder, &self.guest_cargo_args)? };
@@ -124,7 +125,7 @@ impl App {
         let described = PackFiles::read(says.unwrap_or(&folder))?;
         let manifest = pack::Manifest::parse(described.manifest_text()?).map_err(Refusal::from)?;
         let inspection = pack::Inspection::of(described.require(pack::COMPONENT)?)?;
-        let statement = pack::Statement::describe(&files, &manifest, &inspection, 1, None);
+        let statement = pack::Statement::describe(&files, &manifest, &inspection, sequence, None);
         let payload = statement.to_bytes();
         let digest = Digest::of(&payload);
         let envelope = pack::Envelope::sign(pack::PAYLOAD_TYPE, payload, &[&key])?;
@@ -132,7 +133,7 @@ impl App {
         Ok(SignView {
             pack: manifest.id,
             version: manifest.version.to_string(),
-            sequence: 1,
+            sequence: u64::from(sequence),
             statement: digest,
             fingerprint: record.public.fingerprint().to_string(),
             folder: folder.display().to_string(),

@@ -20,7 +20,7 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use base::{show_bytes, show_duration_ms};
-use rustix::process::{Pid, Resource, Rlimit, Signal, setrlimit};
+use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, setrlimit};
 
 /// Largest component that is compiled, in bytes.
 const COMPONENT_BYTES_MAX: u64 = 64 << 20;
@@ -196,7 +196,9 @@ fn bound_this_process(memory_bytes: u64, cpu_seconds: u64) -> std::io::Result<()
     for (resource, most) in bounds {
         // A soft limit below the hard one by a second lets the kernel say SIGXCPU before SIGKILL.
         let hard = if resource == Resource::Cpu { most.saturating_add(1) } else { most };
-        setrlimit(resource, Rlimit { current: Some(most), maximum: Some(hard) })?;
+        // Where the whole program is bounded lower, it stays so: nobody may raise that.
+        let given = getrlimit(resource).maximum.unwrap_or(u64::MAX);
+        setrlimit(resource, Rlimit { current: Some(most.min(given)), maximum: Some(hard.min(given)) })?;
     }
     Ok(())
 }
