@@ -23,6 +23,7 @@
 
 pub mod artifacts;
 pub mod clock;
+pub mod exec;
 pub mod files;
 pub mod http;
 pub mod log;
@@ -50,7 +51,7 @@ mod bindings {
 /// (`use capstan:host/types@0.1.0.{file-error}`).
 pub mod host {
     pub use crate::bindings::capstan::host::{
-        artifacts, clock, files_read, files_write, http_read, http_send, log, random, types,
+        artifacts, clock, exec, files_read, files_write, http_read, http_send, log, random, types,
     };
 }
 
@@ -80,6 +81,7 @@ macro_rules! pack {
                 with: {
                     "capstan:host/artifacts@0.1.0": ::capstan_sdk::host::artifacts,
                     "capstan:host/clock@0.1.0": ::capstan_sdk::host::clock,
+                    "capstan:host/exec@0.1.0": ::capstan_sdk::host::exec,
                     "capstan:host/files-read@0.1.0": ::capstan_sdk::host::files_read,
                     "capstan:host/files-write@0.1.0": ::capstan_sdk::host::files_write,
                     "capstan:host/http-read@0.1.0": ::capstan_sdk::host::http_read,

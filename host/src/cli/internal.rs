@@ -13,6 +13,7 @@ use crate::ui::Output;
 pub(super) enum Command {
     SignUnchecked(SignUncheckedArgs),
     Compile(CompileArgs),
+    Confine(ConfineArgs),
 }
 
 /// Compile the component on standard input, within bounds
@@ -24,6 +25,16 @@ pub(super) struct CompileArgs {
     memory_bytes: u64,
     /// Time on the processor, in seconds
     cpu_seconds: u64,
+}
+
+/// Run the program that standard input asks for, confined
+///
+/// What a call of `exec` starts for itself. Standard input is a socket, over which the answer goes.
+#[derive(Debug, clap::Args)]
+pub(super) struct ConfineArgs {
+    /// Be the process in the namespaces, not the one that makes them
+    #[arg(long)]
+    inside: bool,
 }
 
 /// Sign a pack whose parts contradict each other
@@ -49,6 +60,7 @@ pub(super) fn exec(command: Command, context: &Context) -> Result<Output, Failur
     let args = match command {
         Command::SignUnchecked(args) => args,
         Command::Compile(args) => return Ok(compile(&args, context)),
+        Command::Confine(args) => return Ok(confine(&args, context)),
     };
     let (says, key) = (args.says.as_deref(), args.key.as_deref());
     let view = context.app.pack_sign_unchecked(&args.folder, says, key, args.sequence)?;
@@ -67,6 +79,18 @@ fn compile(args: &CompileArgs, context: &Context) -> Output {
             } else {
                 Exit::Failed
             })
+        }
+    }
+}
+
+/// Both outputs are the program's.
+fn confine(args: &ConfineArgs, context: &Context) -> Output {
+    let done = Output::done("", &());
+    match app::confine_program(args.inside) {
+        Ok(()) => done,
+        Err(error) => {
+            context.ui.say(&error.to_string(), true);
+            done.exit(Exit::Failed)
         }
     }
 }

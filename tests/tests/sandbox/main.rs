@@ -7,6 +7,7 @@ mod authority_keys;
 mod compiling;
 mod disclosure;
 mod effects;
+mod exec;
 mod guest;
 mod hostile_paths;
 mod http;

@@ -248,7 +248,7 @@ impl Bench {
     fn attempt(&self, case: u64, component: &[u8]) -> String {
         let path = self.folder.to_str().unwrap();
         fs::write(self.folder.join("component.wasm"), component).unwrap();
-        let is_signed = case % 2 == 0;
+        let is_signed = case.is_multiple_of(2);
         if is_signed {
             let (says, number) = (self.honest.to_str().unwrap(), (case + 1).to_string());
             let words =

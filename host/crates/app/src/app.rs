@@ -4,8 +4,8 @@ use std::sync::{Arc, OnceLock};
 
 use base::{Clock, Code, Digest, NoProbe, PackId, Probe, Refusal};
 use engine::{
-    CacheSettings, CompileError, Compiler, Engine, EngineSettings, HttpClient, HttpSettings, LoadError,
-    Program,
+    CacheSettings, CompileError, Compiler, Engine, EngineSettings, ExecRunner, ExecSettings, HttpClient,
+    HttpSettings, LoadError, Program,
 };
 use journal::Journal;
 use pack::{Store, VerifiedPack};
@@ -34,6 +34,7 @@ pub struct App {
     pub(crate) guest_cargo_args: Vec<String>,
     engine: OnceLock<Engine>,
     http: OnceLock<HttpClient>,
+    exec: OnceLock<ExecRunner>,
     journal: OnceLock<Journal>,
 }
 
@@ -52,6 +53,7 @@ impl App {
             guest_cargo_args: settings.guest_cargo_args,
             engine: OnceLock::new(),
             http: OnceLock::new(),
+            exec: OnceLock::new(),
             journal: OnceLock::new(),
         }
     }
@@ -128,6 +130,21 @@ impl App {
         }
         let http = HttpClient::new(HttpSettings::default()).map_err(|error| Error::Bug(error.to_string()))?;
         Ok(self.http.get_or_init(|| http).clone())
+    }
+
+    /// What runs programs for guests, one for all calls of this process.
+    pub(crate) fn exec(&self) -> Result<ExecRunner, Error> {
+        if let Some(exec) = self.exec.get() {
+            return Ok(exec.clone());
+        }
+        let config = config::load(&self.home)?;
+        let exec = ExecRunner::new(ExecSettings {
+            helper: "/proc/self/exe".into(),
+            arguments: ["internal", "confine"].map(Into::into).to_vec(),
+            search: config.exec_path,
+            limits: config.exec_limits,
+        });
+        Ok(self.exec.get_or_init(|| exec).clone())
     }
 
     /// The secret is made on first use; a damaged one is replaced, which only empties the cache.

@@ -1,7 +1,9 @@
 //! The operator's settings: `config.toml`.
 
+use std::path::PathBuf;
+
 use base::{Code, Refusal, parse_bytes, parse_duration_ms};
-use engine::CompileLimits;
+use engine::{CompileLimits, ExecLimits, ExecSettings};
 use serde::Deserialize;
 
 use crate::{Error, Home};
@@ -18,13 +20,26 @@ mode = \"solo\"
 # memory = \"4GiB\"   # address space
 # cpu = \"2m\"        # on the processor, over all threads
 # wall = \"2m\"
+
+# Programs that packs are granted to run: where they are looked for, and what one run may use.
+# [exec]
+# path = [\"/usr/local/bin\", \"/usr/bin\", \"/bin\"]
+# wall = \"1m\"
+# cpu = \"1m\"          # on the processor, each process
+# memory = \"4GiB\"     # address space, each process
+# scratch = \"64MiB\"   # its private folder
+# output = \"16MiB\"    # standard output and error together
 ";
 
 /// The settings.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct Config {
     /// What compiling one component may use.
     pub(crate) compile: CompileLimits,
+    /// Where programs are looked for that packs are granted to run.
+    pub(crate) exec_path: Vec<PathBuf>,
+    /// What one run of a program may use.
+    pub(crate) exec_limits: ExecLimits,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -34,6 +49,8 @@ struct File {
     _mode: Option<Mode>,
     #[serde(default)]
     compile: Compile,
+    #[serde(default)]
+    exec: Exec,
 }
 
 /// Who approves. The one mode that there is.
@@ -51,6 +68,17 @@ struct Compile {
     wall: Option<String>,
 }
 
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Exec {
+    path: Option<Vec<PathBuf>>,
+    wall: Option<String>,
+    cpu: Option<String>,
+    memory: Option<String>,
+    scratch: Option<String>,
+    output: Option<String>,
+}
+
 /// Reads the file; an absent one, or key, is the default.
 pub(crate) fn load(home: &Home) -> Result<Config, Error> {
     let text = home.read_text(FILE)?;
@@ -61,7 +89,23 @@ pub(crate) fn load(home: &Home) -> Result<Config, Error> {
         cpu_ms: quantity(file.compile.cpu, parse_duration_ms, default.cpu_ms)?,
         wall_ms: quantity(file.compile.wall, parse_duration_ms, default.wall_ms)?,
     };
-    Ok(Config { compile })
+    let default = ExecLimits::DEFAULT;
+    let exec = file.exec;
+    let cpu_ms = quantity(exec.cpu, parse_duration_ms, default.cpu_s.saturating_mul(1_000))?;
+    let exec_limits = ExecLimits {
+        wall_ms: quantity(exec.wall, parse_duration_ms, default.wall_ms)?,
+        cpu_s: cpu_ms.div_ceil(1_000),
+        memory_bytes: quantity(exec.memory, parse_bytes, default.memory_bytes)?,
+        scratch_bytes: quantity(exec.scratch, parse_bytes, default.scratch_bytes)?,
+        output_bytes: quantity(exec.output, parse_bytes, default.output_bytes)?,
+        ..default
+    };
+    let exec_path = exec.path.unwrap_or_else(|| ExecSettings::SEARCH.map(PathBuf::from).to_vec());
+    if let Some(relative) = exec_path.iter().find(|path| path.is_relative()) {
+        let relative = relative.display();
+        return Err(malformed(&format!("`[exec] path` has `{relative}`, which is no absolute path")));
+    }
+    Ok(Config { compile, exec_path, exec_limits })
 }
 
 fn quantity(

@@ -118,6 +118,7 @@ impl App {
                 ),
                 artifacts: Arc::new(Nothing),
                 http: self.http()?,
+                exec: self.exec()?,
                 clock: Arc::clone(&self.clock),
                 seed: system::random::<32>()?,
             },

@@ -7,8 +7,8 @@ use authority::Authority;
 use base::{Change, Clock, Code, Digest, Limits, OperationName, PackId, Probe, Refusal};
 use engine::files::{self, FileProblem, Roots};
 use engine::{
-    ArtifactError, Artifacts, CancelToken, GuestThreads, HostContext, HttpClient, Invocation, Outcome,
-    Program, Tape,
+    ArtifactError, Artifacts, CancelToken, ExecRunner, GuestThreads, HostContext, HttpClient, Invocation,
+    Outcome, Program, Tape,
 };
 use journal::{DeniedCall, HowApplied, Journal, RootRecord};
 use run::{
@@ -43,6 +43,7 @@ pub(crate) struct Calls {
     pub(crate) roots: Arc<Roots>,
     pub(crate) journal: Journal,
     pub(crate) http: HttpClient,
+    pub(crate) exec: ExecRunner,
     pub(crate) clock: Arc<dyn Clock>,
 }
 
@@ -124,6 +125,7 @@ impl Calls {
                 roots: Arc::clone(&self.roots),
                 artifacts,
                 http: self.http.clone(),
+                exec: self.exec.clone(),
                 clock: Arc::clone(&self.clock),
                 seed,
             },

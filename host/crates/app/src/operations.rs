@@ -156,6 +156,7 @@ impl App {
                 roots: Arc::clone(&roots),
                 artifacts: Arc::new(NoArtifacts),
                 http: self.http()?,
+                exec: self.exec()?,
                 clock: Arc::clone(&self.clock),
                 seed: system::random::<32>()?,
             },

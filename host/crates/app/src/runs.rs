@@ -53,6 +53,7 @@ impl App {
             roots: Arc::clone(&roots),
             journal: self.journal()?.clone(),
             http: self.http()?,
+            exec: self.exec()?,
             clock: Arc::clone(&self.clock),
         };
         let host = self.host(Arc::new(calls), &roots)?;

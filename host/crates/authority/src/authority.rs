@@ -7,7 +7,10 @@ use ipnet::IpNet;
 
 use crate::denied::cut;
 use crate::grant::arguments;
-use crate::{Denied, DeniedReason, Grants, HttpUrl, PathScope, Request, Scope, UrlScope};
+use crate::request::is_grantable;
+use crate::{
+    Denied, DeniedReason, ExecCall, ExecScope, Grants, HttpUrl, PathScope, Request, Scope, UrlScope,
+};
 
 /// What one operation of one pack may reach. Something is permitted if the request, the grants
 /// and the effect each permit it.
@@ -92,7 +95,7 @@ impl Authority {
     pub fn permits(&self, capability: Capability) -> Result<(), Denied> {
         let Some(reason) = self.blocked(capability) else { return Ok(()) };
         let grantable = reason == DeniedReason::NotGranted;
-        let grant = grantable.then(|| arguments(capability, self.requested(capability)).into_iter().next());
+        let grant = grantable.then(|| self.grants_asked(capability).into_iter().next());
         Err(Denied { capability, what: String::new(), reason, grant: grant.flatten() })
     }
 
@@ -138,6 +141,27 @@ impl Authority {
         }
     }
 
+    /// Whether a call may run `call`: one requested scope and one granted scope both hold it. Gives
+    /// the digests that the grants which hold it name: the program's file must have one of them. None
+    /// if a grant that holds it leaves that open.
+    ///
+    /// # Errors
+    /// If it may not.
+    pub fn permits_exec(&self, call: &ExecCall<'_>) -> Result<Option<Vec<Digest>>, Denied> {
+        let capability = Capability::Exec;
+        let holds = |scope: &Scope| scope.as_exec().is_some_and(|scope| scope.matches(call));
+        match self.decide(capability, &holds) {
+            Ok(()) => {
+                let granted = self.granted(capability).iter().filter(|scope| holds(scope));
+                Ok(granted.map(|scope| scope.as_exec()?.digest()).collect())
+            }
+            Err(reason) => {
+                let narrowest = || ExecScope::of_call(call).map(Scope::from);
+                Err(self.denied(capability, &call.to_string(), reason, narrowest, &holds))
+            }
+        }
+    }
+
     /// Whether anything below the folder `dir` under `root` (empty for the root itself) could be in
     /// reach: where not, a listing need not descend.
     #[must_use]
@@ -163,8 +187,9 @@ impl Authority {
     pub fn missing(&self) -> Vec<MissingGrant> {
         let dead = self.rows.keys().filter(|c| self.blocked(**c) == Some(DeniedReason::NotGranted));
         dead.flat_map(|capability| {
-            let grants = arguments(*capability, self.requested(*capability));
-            grants.into_iter().map(|grant| MissingGrant { capability: *capability, grant })
+            self.grants_asked(*capability)
+                .into_iter()
+                .map(|grant| MissingGrant { capability: *capability, grant })
         })
         .collect()
     }
@@ -187,6 +212,13 @@ impl Authority {
 
     fn requested(&self, capability: Capability) -> &[Scope] {
         self.rows.get(&capability).and_then(|row| row.requested.as_deref()).unwrap_or_default()
+    }
+
+    /// The arguments that grant all that the pack asks for, as far as a grant can.
+    fn grants_asked(&self, capability: Capability) -> Vec<String> {
+        let asked = self.requested(capability);
+        let scopes: Vec<_> = asked.iter().filter(|scope| is_grantable(scope)).cloned().collect();
+        if scopes.is_empty() && !asked.is_empty() { Vec::new() } else { arguments(capability, &scopes) }
     }
 
     fn granted(&self, capability: Capability) -> &[Scope] {
@@ -253,7 +285,8 @@ impl Authority {
         holds: &dyn Fn(&Scope) -> bool,
     ) -> Denied {
         let grantable = matches!(reason, DeniedReason::NotGranted | DeniedReason::OutOfScope);
-        let asked = || self.requested(capability).iter().find(|scope| holds(scope)).cloned();
+        let asked =
+            || self.requested(capability).iter().find(|scope| holds(scope) && is_grantable(scope)).cloned();
         let grant = grantable.then(|| narrowest().or_else(asked)).flatten();
         let what = cut(what);
         Denied { capability, what, reason, grant: grant.map(|scope| format!("{capability}={scope}")) }

@@ -58,7 +58,7 @@ impl Grant {
         let capability = parse_capability(name)?;
         let scope = scope.map(|text| Scope::parse(capability, text)).transpose()?;
         let scopes = Vec::from_iter(scope);
-        RequestError::check(capability, &scopes)?;
+        RequestError::check_grant(capability, &scopes)?;
         Ok(Self { pack: pack.clone(), capability, scopes })
     }
 

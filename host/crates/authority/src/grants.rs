@@ -79,7 +79,7 @@ impl Grants {
     /// Adds a grant. Returns whether it gave anything new: never for one that [`Grant::parse`] would
     /// not make, so that what is kept can always be written and read back.
     pub fn add(&mut self, grant: Grant) -> bool {
-        if RequestError::check(grant.capability, &grant.scopes).is_err() {
+        if RequestError::check_grant(grant.capability, &grant.scopes).is_err() {
             return false;
         }
         let key = (grant.pack, grant.capability);
@@ -172,7 +172,7 @@ impl Reader<'_> {
         let capability =
             parse_capability(self.string(named)?).map_err(|error| self.unknown(named.span(), &error))?;
         let scopes = scope.map(|scope| self.scopes(capability, scope)).transpose()?.unwrap_or_default();
-        RequestError::check(capability, &scopes)
+        RequestError::check_grant(capability, &scopes)
             .map_err(|error| self.fail(scope.map_or(named.span(), Spanned::span), error.to_string()))?;
         Ok(Grant { pack, capability, scopes })
     }

@@ -25,4 +25,7 @@ pub use grants::{Grants, GrantsError};
 pub use http_url::{HttpUrl, URL_BYTES_MAX, UrlError};
 pub use path::{PATH_BYTES_MAX, PathError, check_path};
 pub use request::{ReadRequestError, Request, RequestError, SCOPES_MAX};
-pub use scope::{ParseScopeError, PathScope, Scope, ScopeErrorReason, UrlScope};
+pub use scope::{
+    ExecCall, ExecParts, ExecScope, ExecScopeError, ExecWordError, ParseScopeError, PathScope, Scope,
+    ScopeErrorReason, Slot, UrlScope,
+};

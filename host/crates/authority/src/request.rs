@@ -29,6 +29,12 @@ pub enum RequestError {
     /// A request that names a network.
     #[error("`{0}` is requested without ` via `: private networks are the operator's to grant")]
     NetworkInRequest(Capability),
+    /// A request that names the digest of a program.
+    #[error("`{0}` is requested without a digest: which file a program is, is the operator's to grant")]
+    DigestInRequest(Capability),
+    /// A grant for any command.
+    #[error("a grant of `{0}` names the program: `{example}`", example = example(*.0))]
+    AnyInGrant(Capability),
     /// A capability that every pack has.
     #[error("`{0}` needs no request and no grant")]
     NotNeeded(Capability),
@@ -52,10 +58,27 @@ impl RequestError {
     }
 }
 
+impl RequestError {
+    /// The same for a grant, which says what exactly may be run.
+    pub(crate) fn check_grant(capability: Capability, scopes: &[Scope]) -> Result<(), Self> {
+        Self::check(capability, scopes)?;
+        if scopes.iter().any(|scope| !is_grantable(scope)) {
+            return Err(Self::AnyInGrant(capability));
+        }
+        Ok(())
+    }
+}
+
+/// Whether a grant may have the scope.
+pub(crate) fn is_grantable(scope: &Scope) -> bool {
+    scope.as_exec().is_none_or(|scope| !scope.is_any())
+}
+
 /// A scope of the capability's kind, for messages.
 fn example(capability: Capability) -> &'static str {
     match capability.scope_kind() {
         Some(ScopeKind::Url) => "https://example.com/**",
+        Some(ScopeKind::Command) => "workspace:git log *",
         Some(ScopeKind::Path) | None => "workspace:**",
     }
 }
@@ -96,6 +119,9 @@ impl Request {
         }
         if scopes.iter().filter_map(Scope::as_url).any(|scope| scope.network().is_some()) {
             return Err(RequestError::NetworkInRequest(capability));
+        }
+        if scopes.iter().filter_map(Scope::as_exec).any(|scope| scope.digest().is_some()) {
+            return Err(RequestError::DigestInRequest(capability));
         }
         scopes.sort();
         scopes.dedup();

@@ -6,19 +6,23 @@ use base::{Capability, ScopeKind};
 
 use crate::glob::GlobError;
 
+mod exec;
 mod path;
 mod url;
 
+pub use exec::{ExecCall, ExecParts, ExecScope, ExecScopeError, ExecWordError, Slot};
 pub use path::PathScope;
 pub use url::UrlScope;
 
-/// A scope of either kind, ordered by kind, then as its kind is.
+/// A scope of any kind, ordered by kind, then as its kind is.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Scope {
     /// Paths below a root.
     Path(PathScope),
     /// URLs of a host.
     Url(UrlScope),
+    /// Commands in a root.
+    Exec(ExecScope),
 }
 
 /// The text is not a scope.
@@ -61,6 +65,9 @@ pub enum ScopeErrorReason {
     /// What follows `via` is no network.
     #[error("expected a network after ` via `, such as `10.0.0.0/8`, with its other bits zero")]
     Network,
+    /// The command is none.
+    #[error(transparent)]
+    Command(#[from] ExecScopeError),
 }
 
 impl ParseScopeError {
@@ -78,6 +85,7 @@ impl Scope {
     pub fn parse(capability: Capability, text: &str) -> Result<Self, ParseScopeError> {
         match capability.scope_kind() {
             Some(ScopeKind::Url) => text.parse().map(Self::Url),
+            Some(ScopeKind::Command) => text.parse().map(Self::Exec),
             Some(ScopeKind::Path) | None => text.parse().map(Self::Path),
         }
     }
@@ -88,6 +96,7 @@ impl Scope {
         match self {
             Self::Path(_) => ScopeKind::Path,
             Self::Url(_) => ScopeKind::Url,
+            Self::Exec(_) => ScopeKind::Command,
         }
     }
 
@@ -96,7 +105,7 @@ impl Scope {
     pub fn as_path(&self) -> Option<&PathScope> {
         match self {
             Self::Path(scope) => Some(scope),
-            Self::Url(_) => None,
+            Self::Url(_) | Self::Exec(_) => None,
         }
     }
 
@@ -105,7 +114,16 @@ impl Scope {
     pub fn as_url(&self) -> Option<&UrlScope> {
         match self {
             Self::Url(scope) => Some(scope),
-            Self::Path(_) => None,
+            Self::Path(_) | Self::Exec(_) => None,
+        }
+    }
+
+    /// The scope of commands, if it is one.
+    #[must_use]
+    pub fn as_exec(&self) -> Option<&ExecScope> {
+        match self {
+            Self::Exec(scope) => Some(scope),
+            Self::Path(_) | Self::Url(_) => None,
         }
     }
 
@@ -115,6 +133,7 @@ impl Scope {
         match (self, asked) {
             (Self::Path(scope), Self::Path(asked)) => scope.meets(asked),
             (Self::Url(scope), Self::Url(asked)) => scope.meets(asked),
+            (Self::Exec(scope), Self::Exec(asked)) => scope.meets(asked),
             _ => false,
         }
     }
@@ -132,11 +151,18 @@ impl From<UrlScope> for Scope {
     }
 }
 
+impl From<ExecScope> for Scope {
+    fn from(scope: ExecScope) -> Self {
+        Self::Exec(scope)
+    }
+}
+
 impl fmt::Display for Scope {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Path(scope) => scope.fmt(f),
             Self::Url(scope) => scope.fmt(f),
+            Self::Exec(scope) => scope.fmt(f),
         }
     }
 }

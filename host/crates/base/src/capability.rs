@@ -19,6 +19,8 @@ pub enum Capability {
     HttpRead,
     /// Send to HTTP servers, by POST, PUT, PATCH and DELETE. Every request is held for approval.
     HttpSend,
+    /// Run programs of this machine.
+    Exec,
     /// Store and fetch content-addressed bytes of the run.
     Artifacts,
     /// Read the time.
@@ -36,15 +38,18 @@ pub enum ScopeKind {
     Path,
     /// `https://host/glob`.
     Url,
+    /// `root:program arguments`.
+    Command,
 }
 
 impl Capability {
     /// Every capability, in the order they are listed to people.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::FilesRead,
         Self::FilesWrite,
         Self::HttpRead,
         Self::HttpSend,
+        Self::Exec,
         Self::Artifacts,
         Self::Clock,
         Self::Random,
@@ -59,6 +64,7 @@ impl Capability {
             Self::FilesWrite => "files-write",
             Self::HttpRead => "http-read",
             Self::HttpSend => "http-send",
+            Self::Exec => "exec",
             Self::Artifacts => "artifacts",
             Self::Clock => "clock",
             Self::Random => "random",
@@ -72,6 +78,7 @@ impl Capability {
         match self {
             Self::FilesRead | Self::FilesWrite => Some(ScopeKind::Path),
             Self::HttpRead | Self::HttpSend => Some(ScopeKind::Url),
+            Self::Exec => Some(ScopeKind::Command),
             Self::Artifacts | Self::Clock | Self::Random | Self::Log => None,
         }
     }
@@ -86,7 +93,7 @@ impl Capability {
     /// gets nothing that sends.
     #[must_use]
     pub const fn is_source(self) -> bool {
-        matches!(self, Self::FilesRead | Self::Artifacts)
+        matches!(self, Self::FilesRead | Self::Exec | Self::Artifacts)
     }
 
     /// Whether using it tells somebody outside something, if only by what is asked for.
@@ -119,7 +126,9 @@ impl Capability {
     pub const fn least_effect(self) -> Effect {
         match self {
             Self::Log => Effect::Pure,
-            Self::FilesRead | Self::HttpRead | Self::Artifacts | Self::Clock | Self::Random => Effect::Read,
+            Self::FilesRead | Self::HttpRead | Self::Exec | Self::Artifacts | Self::Clock | Self::Random => {
+                Effect::Read
+            }
             Self::FilesWrite => Effect::Write,
             Self::HttpSend => Effect::External,
         }

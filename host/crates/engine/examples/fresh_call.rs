@@ -12,8 +12,8 @@ use authority::{Authority, Grants, Request};
 use base::{Clock, Digest, Effect, Limits, PackId, Timestamp};
 use engine::files::Roots;
 use engine::{
-    ArtifactError, Artifacts, CancelToken, Engine, EngineSettings, HostContext, HttpClient, HttpSettings,
-    Invocation, Outcome, Program,
+    ArtifactError, Artifacts, CancelToken, Engine, EngineSettings, ExecLimits, ExecRunner, ExecSettings,
+    HostContext, HttpClient, HttpSettings, Invocation, Outcome, Program,
 };
 use values::{Field, FunctionType, Type};
 use wasmtime::Store;
@@ -106,6 +106,12 @@ fn template() -> Result<Invocation, Failure> {
             roots: Arc::new(Roots::default()),
             artifacts: Arc::new(Nothing),
             http: HttpClient::new(HttpSettings::default())?,
+            exec: ExecRunner::new(ExecSettings {
+                helper: "/nonexistent".into(),
+                arguments: Vec::new(),
+                search: Vec::new(),
+                limits: ExecLimits::DEFAULT,
+            }),
             clock: Arc::new(Nothing),
             seed: [0; 32],
         },

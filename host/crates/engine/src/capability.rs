@@ -5,6 +5,7 @@
 
 mod artifacts;
 mod clock;
+mod exec;
 mod files_read;
 mod files_write;
 mod http_read;

@@ -12,7 +12,7 @@ use values::{FunctionType, Value};
 use crate::files::Roots;
 use crate::held::HeldCall;
 use crate::tape::Tape;
-use crate::{HttpClient, Trap};
+use crate::{ExecRunner, HttpClient, Trap};
 
 /// One call of one operation.
 #[derive(Clone)]
@@ -49,6 +49,8 @@ pub struct HostContext {
     pub artifacts: Arc<dyn Artifacts>,
     /// Sends what `http-read` asks for, and approved calls of `http-send`.
     pub http: HttpClient,
+    /// Runs what `exec` asks for.
+    pub exec: ExecRunner,
     /// The time that `clock` tells.
     pub clock: Arc<dyn Clock>,
     /// Seeds the random bytes that the guest draws: same seed, same bytes.

@@ -21,8 +21,10 @@ mod budget;
 mod cache;
 mod capability;
 mod compile;
+mod confine;
 mod convert;
 mod engine;
+mod exec;
 pub mod files;
 mod guest;
 mod held;
@@ -37,7 +39,11 @@ mod trap;
 mod wasi;
 
 pub use compile::{CompileError, CompileLimits, Compiler, compile_from_stdin};
+pub use confine::{ConfineError, Holds, confine_program};
 pub use engine::{CacheSettings, Engine, EngineError, EngineSettings};
+pub use exec::{
+    Ending, ExecAnswer, ExecError, ExecFolder, ExecLimits, ExecProgram, ExecRequest, ExecRunner, ExecSettings,
+};
 pub use held::{Answer, Body, HeldCall, HttpCall, ReadHeldError};
 pub use http::{HttpClient, HttpSettings, HttpSettingsError};
 pub use invocation::{

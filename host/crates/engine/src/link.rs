@@ -9,7 +9,9 @@ use wasmtime_wasi::filesystem::{WasiFilesystem, WasiFilesystemView as _};
 use wasmtime_wasi::p2::bindings::{cli, clocks, filesystem, random as wasi_random, sockets, sync};
 use wasmtime_wasi::sockets::{WasiSockets, WasiSocketsView as _};
 
-use crate::bindings::{artifacts, clock, files_read, files_write, http_read, http_send, log, random, types};
+use crate::bindings::{
+    artifacts, clock, exec, files_read, files_write, http_read, http_send, log, random, types,
+};
 use crate::capability::{HasInert, inert};
 use crate::guest::Guest;
 
@@ -67,6 +69,8 @@ fn link_capability(
         (Capability::HttpRead, false) => http_read::add_to_linker::<_, HasInert>(l, inert),
         (Capability::HttpSend, true) => http_send::add_to_linker::<_, Me>(l, |g| g),
         (Capability::HttpSend, false) => http_send::add_to_linker::<_, HasInert>(l, inert),
+        (Capability::Exec, true) => exec::add_to_linker::<_, Me>(l, |g| g),
+        (Capability::Exec, false) => exec::add_to_linker::<_, HasInert>(l, inert),
         (Capability::Artifacts, true) => artifacts::add_to_linker::<_, Me>(l, |g| g),
         (Capability::Artifacts, false) => artifacts::add_to_linker::<_, HasInert>(l, inert),
         (Capability::Clock, true) => clock::add_to_linker::<_, Me>(l, |g| g),

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use authority::{Request, Scope};
-use base::{Capability, Code, Effect, Limits, LimitsRequest, OperationName, PackId, Refusal};
+use authority::{ExecParts, ExecScope, ParseScopeError, Request, Scope};
+use base::{Capability, Code, Effect, Limits, LimitsRequest, OperationName, PackId, Refusal, ScopeKind};
 use semver::Version;
 use toml::de::DeTable;
 
@@ -20,6 +20,7 @@ const SECTIONS: [&str; 3] = ["pack", "operations", "capabilities"];
 const PACK_KEYS: [&str; 4] = ["id", "version", "license", "description"];
 const OPERATION_KEYS: [&str; 3] = ["effect", "idempotent", "limits"];
 const LIMIT_KEYS: [&str; 4] = ["fuel", "memory", "wall", "output"];
+const COMMAND_KEYS: [&str; 4] = ["program", "args", "root", "env"];
 /// Longest licence and description, in characters.
 const PROSE_CHARS_MAX: usize = 500;
 
@@ -277,8 +278,13 @@ fn read_scopes(reader: &mut Reader<'_>, item: &Item<'_>, capability: Capability)
     let name = capability.as_str();
     let mut scopes = Vec::new();
     for item in reader.list(item, name)? {
-        let text = reader.string(item, name)?;
-        match Scope::parse(capability, text) {
+        let scope = match item.get_ref().as_table() {
+            Some(table) if capability.scope_kind() == Some(ScopeKind::Command) => {
+                read_command(reader, table, item.span())?
+            }
+            _ => Scope::parse(capability, reader.string(item, name)?),
+        };
+        match scope {
             Ok(scope) => scopes.push(scope),
             Err(error) => {
                 reader.add(item.span(), Code::ScopeMalformed, error.to_string(), None);
@@ -287,6 +293,41 @@ fn read_scopes(reader: &mut Reader<'_>, item: &Item<'_>, capability: Capability)
         }
     }
     Some(scopes)
+}
+
+/// `{ program = "git", args = ["log", "*"] }`, with `root` and `env` where they are needed.
+fn read_command(
+    reader: &mut Reader<'_>,
+    table: &DeTable<'_>,
+    span: std::ops::Range<usize>,
+) -> Option<Result<Scope, ParseScopeError>> {
+    let (mut program, mut args, mut root, mut env) = (None, Some(Vec::new()), None, Some(Vec::new()));
+    for (key, item) in table {
+        match key.get_ref().as_ref() {
+            "program" => program = Some(reader.string(item, "program")?),
+            "root" => root = Some(reader.string(item, "root")?),
+            "args" => args = read_words(reader, item, "args"),
+            "env" => env = read_words(reader, item, "env"),
+            _ => {
+                reader.unknown(key, "key", &COMMAND_KEYS);
+                return None;
+            }
+        }
+    }
+    let Some(program) = program else {
+        reader.malformed(span, "a command has no `program`");
+        return None;
+    };
+    let parts = ExecParts { root, variables: &env?, program, arguments: &args? };
+    Some(ExecScope::of_parts(&parts).map(Scope::from))
+}
+
+fn read_words<'v>(reader: &mut Reader<'_>, item: &'v Item<'_>, what: &str) -> Option<Vec<&'v str>> {
+    let mut words = Vec::new();
+    for item in reader.list(item, what)? {
+        words.push(reader.string(item, what)?);
+    }
+    Some(words)
 }
 
 fn read_unscoped(reader: &mut Reader<'_>, item: &Item<'_>, name: &str) -> Option<Vec<Scope>> {

@@ -201,6 +201,7 @@ fn undeclared_imports(manifest: &Manifest, inspection: &Inspection) -> Vec<Refus
             let line = match capability.scope_kind() {
                 Some(ScopeKind::Path) => "[\"workspace:**\"]",
                 Some(ScopeKind::Url) => "[\"https://example.com/**\"]",
+                Some(ScopeKind::Command) => "[{ program = \"git\", args = [\"log\", \"*\"] }]",
                 None => "true",
             };
             Refusal::new(Code::ImportUndeclared, message).hint(format!(

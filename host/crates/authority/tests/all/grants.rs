@@ -226,7 +226,7 @@ proptest! {
     }
 
     #[test]
-    fn the_file_reads_back(entries in vec(("[a-c]:[a-c]", 0..6_usize, vec("[a-b\"'\\\\ #=é.]{1,8}", 1..4)), 0..8)) {
+    fn the_file_reads_back(entries in vec(("[a-c]:[a-c]", 0..7_usize, vec("[a-b\"'\\\\ #=é.]{1,8}", 1..4)), 0..8)) {
         let mut grants = Grants::new();
         for (pack, capability, globs) in entries {
             let capability = Capability::ALL[capability];

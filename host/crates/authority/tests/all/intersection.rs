@@ -5,7 +5,7 @@ use base::{Capability, Effect, PackId, RootName, ScopeKind};
 use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
 
-use Capability::{Artifacts, Clock, FilesRead, FilesWrite, HttpRead, Log};
+use Capability::{Artifacts, Clock, Exec, FilesRead, FilesWrite, HttpRead, Log};
 
 fn pack() -> PackId {
     "acme:notes".parse().unwrap()
@@ -195,13 +195,27 @@ fn url_scopes() -> impl Strategy<Value = Vec<Scope>> {
     vec(scope, 1..4)
 }
 
+fn command_scopes() -> impl Strategy<Value = Vec<Scope>> {
+    let words = vec(prop::sample::select(vec!["a", "-x", "*", "{int}", "{word}", "--n={int}"]), 0..3);
+    let program = prop::sample::select(vec!["git", "ls"]);
+    let root = prop::sample::select(vec!["workspace", "other"]);
+    let scope = (root, program, words, prop::sample::select(vec!["", " **"])).prop_map(
+        |(root, program, words, rest)| {
+            let words = ["log"].into_iter().chain(words).collect::<Vec<_>>().join(" ");
+            Scope::Exec(format!("{root}:{program} {words}{rest}").parse().unwrap())
+        },
+    );
+    vec(scope, 1..4)
+}
+
 fn held() -> impl Strategy<Value = std::collections::BTreeMap<Capability, Vec<Scope>>> {
     let capability = prop::sample::select(Capability::ALL.to_vec());
-    btree_map(capability, (scopes(), url_scopes()), 0..6).prop_map(|map| {
-        let entry = |(capability, (paths, urls)): (Capability, (Vec<_>, Vec<_>))| {
+    btree_map(capability, (scopes(), url_scopes(), command_scopes()), 0..6).prop_map(|map| {
+        let entry = |(capability, (paths, urls, commands)): (Capability, (Vec<_>, Vec<_>, Vec<_>))| {
             let scopes = match capability.scope_kind() {
                 Some(ScopeKind::Path) => paths,
                 Some(ScopeKind::Url) => urls,
+                Some(ScopeKind::Command) => commands,
                 None => vec![],
             };
             capability.needs_grant().then_some((capability, scopes))
@@ -220,6 +234,7 @@ proptest! {
         effect in prop::sample::select(Effect::ALL.to_vec()),
         root in prop::sample::select(vec!["workspace", "other"]),
         path in vec(prop::sample::select(vec!["a", "b", ".a", "..", "c"]), 1..4),
+        words in vec(prop::sample::select(vec!["a", "-x", "7", "--n=7", "b c", ""]), 0..4),
         url in "https?://(a\\.b|c\\.a\\.b|10\\.0\\.0\\.5|\\[::1\\])(:8443)?/(x|\\.y|z|q)?(/x|/)?",
     ) {
         let (root, path): (RootName, _) = (root.parse().unwrap(), path.join("/"));
@@ -237,7 +252,7 @@ proptest! {
             let is_live = |c: Capability| {
                 c.permitted_by(effect) && asked.contains_key(&c) && given.contains_key(&c)
             };
-            let cut = capability == HttpRead && (is_live(FilesRead) || is_live(Artifacts));
+            let cut = capability == HttpRead && (is_live(FilesRead) || is_live(Exec) || is_live(Artifacts));
             let live = capability.permitted_by(effect) && (both || capability == Log) && !cut;
             prop_assert_eq!(authority.live(capability), live);
             prop_assert_eq!(authority.permits(capability).is_ok(), live);

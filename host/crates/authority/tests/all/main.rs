@@ -3,6 +3,8 @@
 
 // `cfg(test)` tells clippy that helpers without `#[test]` are tests too.
 #[cfg(test)]
+mod commands;
+#[cfg(test)]
 mod globs;
 #[cfg(test)]
 mod grants;

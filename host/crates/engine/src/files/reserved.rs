@@ -11,7 +11,7 @@
 )]
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rustix::fs::Stat;
 
@@ -22,13 +22,15 @@ pub(super) struct Reserved {
     inode: u64,
     /// Its path below the root, where it lies there and its path is text; guests name nothing else.
     path: Option<String>,
+    /// Its absolute path, where it lies below the root.
+    absolute: Option<PathBuf>,
 }
 
 impl Reserved {
     /// How `folder` lies to the folder `root`; none if the root is in it.
     pub(super) fn seen_from(root: &Path, folder: &Path) -> io::Result<Option<Self>> {
         let stat = rustix::fs::stat(folder)?;
-        let mut reserved = Self { device: stat.st_dev, inode: stat.st_ino, path: None };
+        let mut reserved = Self { device: stat.st_dev, inode: stat.st_ino, path: None, absolute: None };
         let root = root.canonicalize()?;
         for ancestor in root.ancestors() {
             if reserved.is(&rustix::fs::stat(ancestor)?) {
@@ -36,8 +38,14 @@ impl Reserved {
             }
         }
         let below = folder.canonicalize()?;
+        reserved.absolute = below.starts_with(&root).then(|| below.clone());
         reserved.path = below.strip_prefix(&root).ok().and_then(Path::to_str).map(ToOwned::to_owned);
         Ok(Some(reserved))
+    }
+
+    /// Its absolute path, if it lies below the root.
+    pub(super) fn absolute(&self) -> Option<PathBuf> {
+        self.absolute.clone()
     }
 
     /// Whether this is the folder itself.

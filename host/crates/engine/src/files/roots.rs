@@ -194,6 +194,11 @@ impl Root {
         self.inode
     }
 
+    /// The absolute path of the reserved folder, if it lies below this one.
+    pub(crate) fn reserved_below(&self) -> Option<PathBuf> {
+        self.reserved.as_ref()?.absolute()
+    }
+
     /// Opens the regular file at `path` for reading.
     pub(crate) fn open_file(&self, path: &str) -> Result<(File, Stat), FileError> {
         self.check_parents(path)?;

@@ -8,8 +8,8 @@ use authority::{Authority, Grant, Grants, Request};
 use base::{Clock, Digest, Effect, Limits, PackId, Timestamp};
 use engine::files::Roots;
 use engine::{
-    ArtifactError, Artifacts, CancelToken, Engine, EngineSettings, HostContext, HttpClient, HttpSettings,
-    Invocation, Outcome, Program, Report, Trap,
+    ArtifactError, Artifacts, CancelToken, Engine, EngineSettings, ExecLimits, ExecRunner, ExecSettings,
+    HostContext, HttpClient, HttpSettings, Invocation, Outcome, Program, Report, Trap,
 };
 use values::{Field, FunctionType, Type, Value};
 
@@ -171,9 +171,17 @@ pub(crate) fn host(roots: Roots) -> HostContext {
         roots: Arc::new(roots),
         artifacts: Arc::new(MemoryArtifacts::default()),
         http: HttpClient::new(HttpSettings::default()).unwrap(),
+        exec: no_programs(),
         clock: Arc::new(FixedClock),
         seed: [7; 32],
     }
+}
+
+/// Nothing is found, and nothing could be started: this binary is not the program.
+fn no_programs() -> ExecRunner {
+    let helper = "/nonexistent".into();
+    let limits = ExecLimits::DEFAULT;
+    ExecRunner::new(ExecSettings { helper, arguments: Vec::new(), search: Vec::new(), limits })
 }
 
 pub(crate) fn workspace(folder: &Path) -> Roots {
