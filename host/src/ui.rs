@@ -136,6 +136,19 @@ impl Ui {
         None
     }
 
+    /// Asks for a line; `None` if it cannot be asked. What was typed before does not answer it.
+    pub(crate) fn line(self, question: &str) -> Option<String> {
+        if !self.can_ask() {
+            return None;
+        }
+        let _not_a_terminal = rustix::termios::tcflush(io::stdin(), rustix::termios::QueueSelector::IFlush);
+        eprint!("{question}");
+        drop(io::stderr().flush());
+        let mut answer = String::new();
+        let length = io::stdin().lock().read_line(&mut answer).ok()?;
+        (length > 0).then(|| answer.trim_end_matches(['\n', '\r']).to_owned())
+    }
+
     /// Asks for a passphrase without showing it; `None` if it cannot be asked or is empty.
     pub(crate) fn passphrase(self, question: &str) -> Option<String> {
         if !self.can_ask() {

@@ -34,7 +34,7 @@ pub enum Reason {
     Exists,
     /// A directory or a special file.
     NotAFile,
-    /// A parent is not a directory.
+    /// A parent is not a directory, or the path itself where one is needed.
     NotADirectory,
     /// Not a legal path; the text says which rule it breaks.
     InvalidPath(String),
@@ -53,7 +53,7 @@ impl fmt::Display for Reason {
             Self::NotFound => f.write_str("not found"),
             Self::Exists => f.write_str("already exists"),
             Self::NotAFile => f.write_str("not a regular file"),
-            Self::NotADirectory => f.write_str("a parent is not a directory"),
+            Self::NotADirectory => f.write_str("the path or a parent is not a directory"),
             Self::InvalidPath(why) => write!(f, "invalid path: {why}"),
             Self::TooLarge => f.write_str("too large"),
             Self::NotText => f.write_str("not UTF-8 text"),
@@ -183,6 +183,36 @@ pub fn remove(root: &str, path: &str) -> Result<(), Error> {
     located(root, path, files_write::remove(root, path))
 }
 
+/// Stages an empty folder at `path`. The folder that it is in must be there.
+///
+/// Source: `capstan:host/files-write.create-dir`.
+///
+/// # Errors
+/// If the host refuses, or something is at `path`.
+pub fn create_dir(root: &str, path: &str) -> Result<(), Error> {
+    located(root, path, files_write::create_dir(root, path))
+}
+
+/// Stages that what is at `source`, a file or a folder with all that is in it, is at `target`.
+///
+/// Source: `capstan:host/files-write.rename`. The error names `source`.
+///
+/// # Errors
+/// If the host refuses, nothing is at `source`, or something is at `target`.
+pub fn rename(root: &str, source: &str, target: &str) -> Result<(), Error> {
+    located(root, source, files_write::rename(root, source, target))
+}
+
+/// Stages the removal of the folder at `path` with all that is in it.
+///
+/// Source: `capstan:host/files-write.remove-tree`.
+///
+/// # Errors
+/// If the host refuses, always so in an operation of another effect than `destructive`.
+pub fn remove_tree(root: &str, path: &str) -> Result<(), Error> {
+    located(root, path, files_write::remove_tree(root, path))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -193,7 +223,7 @@ mod tests {
             (FileError::NotFound, "`workspace:a/b`: not found"),
             (FileError::Exists, "`workspace:a/b`: already exists"),
             (FileError::NotAFile, "`workspace:a/b`: not a regular file"),
-            (FileError::NotADirectory, "`workspace:a/b`: a parent is not a directory"),
+            (FileError::NotADirectory, "`workspace:a/b`: the path or a parent is not a directory"),
             (
                 FileError::InvalidPath("a `..` segment".into()),
                 "`workspace:a/b`: invalid path: a `..` segment",

@@ -4,7 +4,7 @@ use clap::Subcommand;
 
 use super::{Context, render, run};
 use crate::failure::Failure;
-use crate::ui::Output;
+use crate::ui::{Output, one_line};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
@@ -29,12 +29,15 @@ pub(super) struct ShowArgs {
 ///
 /// The approval is signed with your approver key over the digest of the effect, the plan, the
 /// pack, the inputs, the grants and the policy. It is used once. If any of them changed since,
-/// it is refused and the change named.
+/// it is refused and the change named. A destructive effect is approved by typing its target.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  capstan approve last")]
 pub(super) struct ApproveArgs {
     /// A unique beginning of the approval's id, or `last`
     approval: String,
+    /// The target of a destructive effect, as `approval show` names it; asked for on a terminal
+    #[arg(long, value_name = "ROOT:PATH")]
+    confirm: Option<String>,
 }
 
 /// Reject an effect; its run fails and nothing is applied
@@ -65,14 +68,13 @@ pub(super) fn approve(args: &ApproveArgs, context: &Context) -> Result<Output, F
     // Which one is meant is settled before anything is asked, and shown to whoever is asked: what
     // parks meanwhile is another approval.
     let shown = context.app.approval_show(&args.approval)?;
-    let passphrase = match context.app.approver_is_protected()? {
-        true => {
-            context.ui.show(&render::approval(&shown));
-            passphrase(context)?
-        }
-        false => None,
-    };
-    let view = context.app.approve(&shown.digest.hex(), passphrase.as_deref())?;
+    let is_protected = context.app.approver_is_protected()?;
+    if is_protected || (shown.confirm.is_some() && args.confirm.is_none()) {
+        context.ui.show(&render::approval(&shown));
+    }
+    let typed = typed_target(shown.confirm.as_deref(), args.confirm.as_deref(), context);
+    let passphrase = if is_protected { passphrase(context)? } else { None };
+    let view = context.app.approve(&shown.digest.hex(), typed.as_deref(), passphrase.as_deref())?;
     let exit = run::exit_of(&view.status);
     Ok(Output::done(render::run(&view), &view).exit(exit))
 }
@@ -80,6 +82,14 @@ pub(super) fn approve(args: &ApproveArgs, context: &Context) -> Result<Output, F
 pub(super) fn reject(args: &RejectArgs, context: &Context) -> Result<Output, Failure> {
     let view = context.app.reject(&args.approval, &args.reason)?;
     Ok(Output::done(render::run(&view), &view))
+}
+
+/// What was given as the target of a destructive effect, or is typed now where one is wanted. What
+/// is shown escaped is typed so.
+pub(super) fn typed_target(target: Option<&str>, given: Option<&str>, context: &Context) -> Option<String> {
+    let asked = || target.and_then(|_| context.ui.line("Type the target to approve this: "));
+    let typed = given.map(ToOwned::to_owned).or_else(asked)?;
+    Some(target.filter(|target| one_line(target) == typed).map_or(typed.clone(), ToOwned::to_owned))
 }
 
 /// The approver key's passphrase, if it has one.

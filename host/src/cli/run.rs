@@ -148,8 +148,9 @@ pub(super) fn finish(mut view: RunView, no_prompt: bool, context: &Context) -> R
         let shown = approval.digest.hex();
         view = match answer.as_deref() {
             Some("yes") => {
+                let typed = super::approval::typed_target(approval.confirm.as_deref(), None, context);
                 let passphrase = super::approval::passphrase(context)?;
-                context.app.approve(&shown, passphrase.as_deref())?
+                context.app.approve(&shown, typed.as_deref(), passphrase.as_deref())?
             }
             Some("no") => context.app.reject(&shown, "rejected at the prompt")?,
             _ => break,

@@ -3,8 +3,8 @@
 //! *Invariants*
 //!
 //! - Paths and roots go to the host as they came; the host decides what they may reach.
-//! - No file is changed here: `write`, `append` and `remove` stage a change, which the host shows
-//!   to a person and applies.
+//! - No file is changed here: what changes something stages it, and the host shows it to a person
+//!   and applies it.
 
 mod search;
 mod tree;

@@ -98,6 +98,18 @@ impl Guest for Files {
         Ok(files::remove(root(named.as_ref()), &path)?)
     }
 
+    fn create_dir(named: Option<String>, path: String) -> Result<(), Failure> {
+        Ok(files::create_dir(root(named.as_ref()), &path)?)
+    }
+
+    fn rename(named: Option<String>, source: String, target: String) -> Result<(), Failure> {
+        Ok(files::rename(root(named.as_ref()), &source, &target)?)
+    }
+
+    fn remove_tree(named: Option<String>, path: String) -> Result<(), Failure> {
+        Ok(files::remove_tree(root(named.as_ref()), &path)?)
+    }
+
     fn append(named: Option<String>, path: String, text: String) -> Result<Written, Failure> {
         let root = root(named.as_ref());
         let mut whole = match files::read_text(root, &path) {

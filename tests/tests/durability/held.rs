@@ -318,7 +318,10 @@ fn an_effect_that_may_not_send_does_not() {
     assert!(server.got().is_empty());
     // Positive control: an effect that may, does, once somebody agreed.
     drop(call("mail.remove", "").exits(3).says("DELETE"));
-    drop(approve(&scene).exits(0));
+    // What destroys is approved by typing its target.
+    drop(approve(&scene).exits(2).says("E-APPROVAL-CONFIRM"));
+    assert!(server.got().is_empty());
+    drop(scene.run(&["approve", &scene.asked(), "--confirm", &format!("DELETE {url}")]).exits(0));
     assert!(server.got()[0].head.starts_with("DELETE /issues HTTP/1.1"));
 }
 

@@ -97,15 +97,23 @@ impl App {
         self.approval_view(&state, found)
     }
 
-    /// Signs an approval with the approver key and continues the run.
+    /// Signs an approval with the approver key and continues the run. `confirm` is what was typed
+    /// as the target of a destructive effect.
     ///
     /// # Errors
     /// If it is not asked for, was used, rejected, has expired or is stale; the last with what
-    /// changed.
-    pub fn approve(&self, approval: &str, passphrase: Option<&str>) -> Result<RunView, Error> {
+    /// changed. `E-APPROVAL-CONFIRM` if another target should have been typed.
+    pub fn approve(
+        &self,
+        approval: &str,
+        confirm: Option<&str>,
+        passphrase: Option<&str>,
+    ) -> Result<RunView, Error> {
         let (state, digest) = self.find_approval(approval)?;
         // Nothing is signed for a run that could not go on, and what is no longer open says why.
         run::answer::open_approval(&state, &digest)?;
+        let asked = state.approval(&digest).ok_or_else(|| unknown(approval))?;
+        check_confirmed(&state, asked, confirm)?;
         let next = self.reopen_run(&state)?;
         let record = self.approver()?;
         let key = keys::load(&self.home, &record, passphrase)?;
@@ -169,6 +177,11 @@ impl App {
         let call = if changes.is_empty() { self.held(state, approval)? } else { None };
         let effects = changes.changes().len().max(usize::from(call.is_some()));
         let question = policy::Question { effect, plan_gate: gate, effects };
+        let confirm = |changes: &ChangeSet| match &call {
+            Some(call) => Some(call.target.clone()),
+            None => run::target(changes),
+        };
+        let confirm = matches!(effect, base::Effect::Destructive).then(|| confirm(&changes)).flatten();
         Ok(ApprovalView {
             id: approval.digest.short(),
             digest: approval.digest,
@@ -177,6 +190,7 @@ impl App {
             status: status.to_owned(),
             operation: approval.binding.operation.to_string(),
             effect,
+            confirm,
             diff: diff::unified(&changes, roots.as_ref(), blob),
             changes,
             call,
@@ -255,6 +269,20 @@ impl HeldView {
             text: call.text(),
         }
     }
+}
+
+/// What cannot be taken back is not approved by a word that is always the same.
+fn check_confirmed(state: &State, approval: &ApprovalState, typed: Option<&str>) -> Result<(), Error> {
+    let target = run::view::confirmation(state, approval);
+    let message = match (&target, typed) {
+        (Some(target), Some(typed)) if typed == target => return Ok(()),
+        (Some(target), Some(typed)) => format!("`{typed}` is not the target `{target}`"),
+        (Some(target), None) => format!("the effect is destructive: its target `{target}` has to be typed"),
+        (None, None) => return Ok(()),
+        (None, Some(_)) => "the effect is not destructive, so there is no target to confirm".to_owned(),
+    };
+    let hint = run::view::approve_command(state, approval);
+    Err(Error::Refused(Refusal::new(Code::ApprovalConfirm, message).hint(hint)))
 }
 
 fn known_changes(state: &State, approval: &ApprovalState) -> Option<ChangeSet> {

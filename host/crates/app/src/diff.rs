@@ -3,7 +3,9 @@
 //! Every line of the result is this module's or has one of ` `, `+`, `-` in front: neither a name
 //! nor a content can make a line of its own. What a terminal would obey is left to whoever prints.
 
-use base::{Change, ChangeKind, ChangeSet, Digest};
+use std::collections::{BTreeMap, BTreeSet};
+
+use base::{Change, ChangeKind, ChangeSet, Digest, RootName};
 use engine::files::{Roots, content};
 use similar::TextDiff;
 use similar::udiff::UnifiedHunkHeader;
@@ -12,6 +14,8 @@ use crate::deceptive::is_deceptive;
 
 /// Longest file that is shown line by line, in bytes. A longer one is shown by its digests.
 const TEXT_BYTES_MAX: usize = 1 << 20;
+/// Length after which the rest is shown by digests, in bytes.
+const DIFF_BYTES_MAX: usize = 4 << 20;
 /// Unchanged lines around a change.
 const CONTEXT_LINES: usize = 3;
 
@@ -22,14 +26,14 @@ pub(crate) fn unified(
     roots: Option<&Roots>,
     kept: impl Fn(&Digest) -> Option<Vec<u8>>,
 ) -> String {
-    let one = |change: &Change| {
-        let [mut before, mut after] = sides(change, roots, &kept);
-        for side in [&mut before, &mut after] {
+    let both = |change: &Change| {
+        let mut both = sides(change, roots, &kept);
+        for side in &mut both {
             side.is_kept = side.digest.is_some_and(|digest| kept(&digest).is_some());
         }
-        show(change, &before, &after)
+        both
     };
-    set.changes().iter().map(one).collect()
+    show_all(set, both)
 }
 
 /// The same for a call outside a run, which keeps nothing: `staged` gives the new contents.
@@ -38,11 +42,59 @@ pub(crate) fn unified_of_call(
     roots: &Roots,
     staged: impl Fn(&Digest) -> Option<Vec<u8>>,
 ) -> String {
-    let one = |change: &Change| {
-        let [before, after] = sides(change, Some(roots), &staged);
-        show(change, &before, &after)
-    };
-    set.changes().iter().map(one).collect()
+    show_all(set, |change| sides(change, Some(roots), &staged))
+}
+
+fn show_all(set: &ChangeSet, sides: impl Fn(&Change) -> [Side; 2]) -> String {
+    let moves = Moves::of(set);
+    let mut text = String::new();
+    for change in set.changes() {
+        text += &match change.kind {
+            ChangeKind::CreateDir => format!("new folder {}\n", name('b', change)),
+            ChangeKind::RemoveDir => format!("removed folder {}\n", name('a', change)),
+            _ if moves.is_left(change) => continue,
+            _ => match moves.origin(change) {
+                Some(from) => format!("moved from {}\nmoved to {}\n", name('a', from), name('b', change)),
+                None if text.len() > DIFF_BYTES_MAX => {
+                    header(change) + &by_digest("after much else", &sides(change))
+                }
+                None => show(change, &sides(change)),
+            },
+        };
+    }
+    text
+}
+
+/// Files that come up elsewhere with the content that they had.
+struct Moves<'a> {
+    /// By where they are then.
+    origins: BTreeMap<&'a Change, &'a Change>,
+    left: BTreeSet<&'a Change>,
+}
+
+impl<'a> Moves<'a> {
+    /// Each file that goes is the origin of at most one that comes.
+    fn of(set: &'a ChangeSet) -> Self {
+        let mut going: BTreeMap<(&RootName, Digest), Vec<&Change>> = BTreeMap::new();
+        for change in set.changes().iter().rev().filter(|change| change.kind == ChangeKind::Delete) {
+            if let Some(pre) = change.pre {
+                going.entry((&change.root, pre)).or_default().push(change);
+            }
+        }
+        let coming = set.changes().iter().filter(|change| change.kind == ChangeKind::Create);
+        let origin = |to: &'a Change| Some((to, going.get_mut(&(&to.root, to.post?))?.pop()?));
+        let origins: BTreeMap<_, _> = coming.filter_map(origin).collect();
+        Self { left: origins.values().copied().collect(), origins }
+    }
+
+    fn origin(&self, change: &Change) -> Option<&'a Change> {
+        self.origins.get(change).copied()
+    }
+
+    /// Whether it is shown with the file that it became.
+    fn is_left(&self, change: &Change) -> bool {
+        self.left.contains(change)
+    }
 }
 
 /// One side of a change.
@@ -95,21 +147,27 @@ fn sides(change: &Change, roots: Option<&Roots>, blob: &impl Fn(&Digest) -> Opti
     })
 }
 
-fn show(change: &Change, before: &Side, after: &Side) -> String {
-    let name = |side: char, exists: bool| match exists {
-        true => quoted(&format!("{side}/{}/{}", change.root, change.path)),
-        false => "/dev/null".to_owned(),
-    };
-    let old = name('a', change.kind != ChangeKind::Create);
-    let new = name('b', change.kind != ChangeKind::Delete);
+fn show(change: &Change, sides: &[Side; 2]) -> String {
+    let [before, after] = sides;
     let body = match (before.text(), after.text()) {
         (Some(old), Some(new)) => hunks(old, new),
-        _ => {
-            let why = if before.is_long() || after.is_long() { "too long to show" } else { "not text" };
-            format!("{why}\n{}{}", before.describe("before"), after.describe("after"))
-        }
+        _ if before.is_long() || after.is_long() => by_digest("too long to show", sides),
+        _ => by_digest("not text", sides),
     };
-    format!("--- {old}\n+++ {new}\n{body}")
+    header(change) + &body
+}
+
+fn header(change: &Change) -> String {
+    let side = |side, exists| if exists { name(side, change) } else { "/dev/null".to_owned() };
+    format!("--- {}\n+++ {}\n", side('a', !change.kind.creates()), side('b', !change.kind.removes()))
+}
+
+fn name(side: char, change: &Change) -> String {
+    quoted(&format!("{side}/{}/{}", change.root, change.path))
+}
+
+fn by_digest(why: &str, [before, after]: &[Side; 2]) -> String {
+    format!("{why}\n{}{}", before.describe("before"), after.describe("after"))
 }
 
 /// The changed lines with those around them. A line ends at `\n` and nowhere else: what a tool

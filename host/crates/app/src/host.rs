@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use authority::Authority;
-use base::{Change, Clock, Code, Digest, Limits, OperationName, PackId, Probe, Refusal};
+use base::{Change, ChangeSet, Clock, Code, Digest, Limits, OperationName, PackId, Probe, Refusal};
 use engine::files::{self, FileProblem, Roots};
 use engine::{
     ArtifactError, Artifacts, CancelToken, ExecRunner, GuestThreads, HostContext, HttpClient, Invocation,
@@ -169,7 +169,7 @@ pub(crate) fn refused(refusal: Refusal) -> CallReport {
         usage: base::Usage::default(),
         log: String::new(),
         denied: Vec::new(),
-        changes: base::ChangeSet::default(),
+        changes: ChangeSet::default(),
         blobs: BTreeMap::new(),
     }
 }
@@ -222,8 +222,8 @@ pub(crate) struct FileEffects {
 }
 
 impl Effects for FileEffects {
-    fn state(&self, change: &Change) -> Result<OnDisk, ApplyError> {
-        Ok(match files::state(&self.roots, change).map_err(apply_error)? {
+    fn state(&self, change: &Change, set: &ChangeSet) -> Result<OnDisk, ApplyError> {
+        Ok(match files::state(&self.roots, change, set).map_err(apply_error)? {
             files::OnDisk::Pre => OnDisk::Pre,
             files::OnDisk::Post => OnDisk::Post,
             files::OnDisk::Other(found) => OnDisk::Other(found),

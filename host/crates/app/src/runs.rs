@@ -309,6 +309,8 @@ impl App {
             total.calls += 1;
             total.fuel = total.fuel.saturating_add(usage.fuel);
             total.memory_bytes_max = total.memory_bytes_max.max(usage.memory_bytes);
+            total.files = total.files.saturating_add(usage.files);
+            total.file_bytes = total.file_bytes.saturating_add(usage.file_bytes);
             total.wall_us = total.wall_us.saturating_add(usage.wall_us);
         }
         Ok(total)

@@ -489,6 +489,10 @@ pub struct UsageTotal {
     pub fuel: u64,
     /// The largest memory of any one.
     pub memory_bytes_max: u64,
+    /// Files and folders that they looked at, read or staged.
+    pub files: u64,
+    /// Bytes of files that they read and staged.
+    pub file_bytes: u64,
     /// The time of all of them added up, in microseconds.
     pub wall_us: u64,
 }
@@ -527,6 +531,8 @@ pub struct ApprovalView {
     pub operation: String,
     /// Its effect.
     pub effect: Effect,
+    /// For a destructive effect, what has to be typed to approve it: `root:path` of what goes.
+    pub confirm: Option<String>,
     /// What will happen, exactly.
     pub changes: ChangeSet,
     /// The same as a unified diff.

@@ -48,6 +48,14 @@ impl Denied {
         Self { capability, what: place(root, path), reason: DeniedReason::Reserved, grant: None }
     }
 
+    /// The refusal of `act` on a path that the capability reaches, where only a higher effect permits
+    /// that act.
+    #[must_use]
+    pub fn above_effect(capability: Capability, act: &str, root: &RootName, path: &str) -> Self {
+        let what = format!("{act} {}", place(root, path));
+        Self { capability, what, reason: DeniedReason::AboveEffect, grant: None }
+    }
+
     /// The command that would allow it, ready to be typed.
     #[must_use]
     pub fn hint(&self, pack: &PackId) -> Option<String> {

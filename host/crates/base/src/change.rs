@@ -6,9 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Digest, FramedHasher, RootName};
 
-/// What happens to one file.
+/// What happens to one file or folder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "kebab-case")]
 pub enum ChangeKind {
     /// The file does not exist and will.
     Create,
@@ -16,6 +16,30 @@ pub enum ChangeKind {
     Replace,
     /// The file exists and will not.
     Delete,
+    /// The folder does not exist and will, empty.
+    CreateDir,
+    /// The folder exists and will not. Nothing may be left in it by then.
+    RemoveDir,
+}
+
+impl ChangeKind {
+    /// Whether it is about a folder, which has no content.
+    #[must_use]
+    pub const fn is_of_folder(self) -> bool {
+        matches!(self, Self::CreateDir | Self::RemoveDir)
+    }
+
+    /// Whether nothing is at the path before.
+    #[must_use]
+    pub const fn creates(self) -> bool {
+        matches!(self, Self::Create | Self::CreateDir)
+    }
+
+    /// Whether nothing is at the path after.
+    #[must_use]
+    pub const fn removes(self) -> bool {
+        matches!(self, Self::Delete | Self::RemoveDir)
+    }
 }
 
 impl fmt::Display for ChangeKind {
@@ -24,11 +48,14 @@ impl fmt::Display for ChangeKind {
             Self::Create => "create",
             Self::Replace => "replace",
             Self::Delete => "delete",
+            Self::CreateDir => "create-dir",
+            Self::RemoveDir => "remove-dir",
         })
     }
 }
 
-/// One staged write. `pre` and `post` are digests of whole contents; the bytes are artifacts.
+/// One staged change. `pre` and `post` are digests of whole contents; the bytes are artifacts. A
+/// folder has neither.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Change {
     /// The root the path is relative to.
@@ -41,6 +68,10 @@ pub struct Change {
     pub pre: Option<Digest>,
     /// The content that will be there after; none for a deletion.
     pub post: Option<Digest>,
+    /// The permission bits that a creation gives, or that a removal takes away, so that it can be
+    /// taken back; none for the usual ones. A replacement keeps those on disk.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mode: Option<u32>,
 }
 
 impl Change {
@@ -51,8 +82,15 @@ impl Change {
             ChangeKind::Create => ChangeKind::Delete,
             ChangeKind::Replace => ChangeKind::Replace,
             ChangeKind::Delete => ChangeKind::Create,
+            ChangeKind::CreateDir => ChangeKind::RemoveDir,
+            ChangeKind::RemoveDir => ChangeKind::CreateDir,
         };
-        Self { root: self.root.clone(), path: self.path.clone(), kind, pre: self.post, post: self.pre }
+        Self { kind, pre: self.post, post: self.pre, ..self.clone() }
+    }
+
+    /// The kind as the digest of an effect set has it: with the permission bits, where there are any.
+    fn kind_and_mode(&self) -> String {
+        self.mode.map_or_else(|| self.kind.to_string(), |mode| format!("{} {mode:o}", self.kind))
     }
 }
 
@@ -94,10 +132,13 @@ impl ChangeSet {
                 hasher
                     .field(change.root.as_str())
                     .field(&change.path)
-                    .field(change.kind.to_string())
+                    .field(change.kind_and_mode())
                     .field(change.pre.as_ref().map_or(&[][..], |d| d.as_bytes()))
                     .field(change.post.as_ref().map_or(&[][..], |d| d.as_bytes()))
             })
             .finish()
     }
 }
+
+#[cfg(test)]
+mod tests;

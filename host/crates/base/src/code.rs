@@ -114,6 +114,7 @@ codes! {
     ApprovalExpired = "E-APPROVAL-EXPIRED", Refused, "the approval came after its time";
     ApprovalRejected = "E-APPROVAL-REJECTED", Failed, "a person refused the effects";
     ApprovalForged = "E-APPROVAL-FORGED", Refused, "the approval's signature is not an approver's";
+    ApprovalConfirm = "E-APPROVAL-CONFIRM", Refused, "a destructive effect is approved only by typing its target";
     EffectConflict = "E-EFFECT-CONFLICT", Failed, "a target changed between staging and applying";
     JournalDamaged = "E-JOURNAL-DAMAGED", Failed, "the journal's rows do not hash to what was recorded";
     JournalVersion = "E-JOURNAL-VERSION", Failed, "the journal was written by another version";

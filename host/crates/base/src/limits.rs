@@ -34,6 +34,12 @@ pub struct Limits {
     pub stdio_bytes: u64,
     /// Random bytes drawn.
     pub random_bytes: u64,
+    /// Files and folders that host calls look at, read or stage: each time, and each of those in a
+    /// folder that is moved or removed whole. Those that a listing only names do not count.
+    pub files: u64,
+    /// Bytes of files that host calls read, also where only a digest of them is needed, and that
+    /// they stage.
+    pub file_bytes: u64,
 }
 
 impl Limits {
@@ -51,6 +57,8 @@ impl Limits {
         output_bytes: 4 << 20,
         stdio_bytes: 64 << 10,
         random_bytes: 1 << 20,
+        files: 10_000,
+        file_bytes: 64 << 20,
     };
 
     /// The most that an operator or a manifest may ask for.
@@ -67,6 +75,8 @@ impl Limits {
         output_bytes: 16 << 20,
         stdio_bytes: 1 << 20,
         random_bytes: 16 << 20,
+        files: 100_000,
+        file_bytes: 1 << 30,
     };
 
     /// The smaller of each number.
@@ -85,6 +95,8 @@ impl Limits {
             output_bytes: self.output_bytes.min(other.output_bytes),
             stdio_bytes: self.stdio_bytes.min(other.stdio_bytes),
             random_bytes: self.random_bytes.min(other.random_bytes),
+            files: self.files.min(other.files),
+            file_bytes: self.file_bytes.min(other.file_bytes),
         }
     }
 }
@@ -94,12 +106,14 @@ impl fmt::Display for Limits {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "fuel {}, wall {}, memory {}, output {}, host calls {}, log {}, random {}, stack {}, \
-             {} handles, {} resources, {} instances, {} table elements",
+            "fuel {}, wall {}, memory {}, output {}, files {}, file bytes {}, host calls {}, log {}, \
+             random {}, stack {}, {} handles, {} resources, {} instances, {} table elements",
             show_count(self.fuel),
             show_duration_ms(self.wall_ms),
             show_bytes(self.memory_bytes),
             show_bytes(self.output_bytes),
+            show_count(self.files),
+            show_bytes(self.file_bytes),
             show_bytes(self.host_call_bytes),
             show_bytes(self.stdio_bytes),
             show_bytes(self.random_bytes),
@@ -123,6 +137,10 @@ pub struct LimitsRequest {
     pub memory_bytes: Option<u64>,
     /// See [`Limits::output_bytes`].
     pub output_bytes: Option<u64>,
+    /// See [`Limits::files`].
+    pub files: Option<u64>,
+    /// See [`Limits::file_bytes`].
+    pub file_bytes: Option<u64>,
 }
 
 impl LimitsRequest {
@@ -134,6 +152,8 @@ impl LimitsRequest {
             wall_ms: self.wall_ms.unwrap_or(Limits::DEFAULT.wall_ms),
             memory_bytes: self.memory_bytes.unwrap_or(Limits::DEFAULT.memory_bytes),
             output_bytes: self.output_bytes.unwrap_or(Limits::DEFAULT.output_bytes),
+            files: self.files.unwrap_or(Limits::DEFAULT.files),
+            file_bytes: self.file_bytes.unwrap_or(Limits::DEFAULT.file_bytes),
             ..Limits::DEFAULT
         };
         asked.min(Limits::CEILING)

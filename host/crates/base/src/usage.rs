@@ -17,4 +17,10 @@ pub struct Usage {
     pub host_calls: u64,
     /// Bytes of stdout, stderr and log together.
     pub stdio_bytes: u64,
+    /// Files and folders looked at, read or staged.
+    #[serde(default)]
+    pub files: u64,
+    /// Bytes of files read and staged.
+    #[serde(default)]
+    pub file_bytes: u64,
 }

@@ -31,6 +31,8 @@ pub(crate) struct Budget {
     host_call_bytes: u64,
     host_calls: u64,
     random_bytes: u64,
+    files: u64,
+    file_bytes: u64,
 }
 
 impl Budget {
@@ -46,6 +48,8 @@ impl Budget {
             host_call_bytes: 0,
             host_calls: 0,
             random_bytes: 0,
+            files: 0,
+            file_bytes: 0,
         }
     }
 
@@ -80,6 +84,29 @@ impl Budget {
     pub(crate) fn replay(&mut self, moved: u64) -> Result<(), Stop> {
         self.check_time()?;
         self.charge(usize::try_from(moved).unwrap_or(usize::MAX))
+    }
+
+    /// Counts a file or folder that is looked at, read or staged.
+    pub(crate) fn touch(&mut self) -> Result<(), Stop> {
+        self.files = self.files.saturating_add(1);
+        if self.files > self.limits.files {
+            return Err(Trap::Files.into());
+        }
+        self.check_time()
+    }
+
+    /// Counts `bytes` of a file, read or staged.
+    pub(crate) fn charge_file(&mut self, bytes: u64) -> Result<(), Stop> {
+        self.file_bytes = self.file_bytes.saturating_add(bytes);
+        if self.file_bytes > self.limits.file_bytes {
+            return Err(Trap::FileBytes.into());
+        }
+        self.check_time()
+    }
+
+    /// Files and folders that may still be looked at, read or staged.
+    pub(crate) fn files_left(&self) -> u64 {
+        self.limits.files.saturating_sub(self.files)
     }
 
     /// Bytes that may still be moved between guest and host.
@@ -129,6 +156,8 @@ impl Budget {
             host_call_bytes: self.host_call_bytes,
             host_calls: self.host_calls,
             stdio_bytes: 0,
+            files: self.files,
+            file_bytes: self.file_bytes,
         }
     }
 

@@ -50,6 +50,8 @@ traps! {
     Output = "output", "the result is larger than the call may return";
     Stdio = "stdio", "the guest wrote more to its log, stdout and stderr than the call may";
     Random = "random", "the guest drew more random bytes than the call may";
+    Files = "files", "the call looks at, reads or stages more files and folders than it may";
+    FileBytes = "file_bytes", "the call reads or stages more bytes of files than it may";
     Unreachable = "unreachable", "the guest panicked or reached an `unreachable` instruction";
     OutOfBounds = "out_of_bounds", "the guest accessed memory or a table out of bounds";
     Arithmetic = "arithmetic", "the guest divided by zero, or a number did not fit";

@@ -10,6 +10,8 @@
 
 #[path = "engine/apply.rs"]
 mod apply;
+#[path = "engine/apply_folders.rs"]
+mod apply_folders;
 #[path = "engine/cache.rs"]
 mod cache;
 #[path = "engine/calls.rs"]

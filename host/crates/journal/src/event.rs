@@ -318,6 +318,17 @@ pub struct BudgetRecord {
     pub fuel: u64,
     /// Time during which a process works on the run, in milliseconds.
     pub wall_ms: u64,
+    /// Files and folders that calls look at, read or stage.
+    #[serde(default = "of_old")]
+    pub files: u64,
+    /// Bytes of files that calls read and stage.
+    #[serde(default = "of_old")]
+    pub file_bytes: u64,
+}
+
+/// What a run had of a budget that was not recorded when it was made.
+const fn of_old() -> u64 {
+    u64::MAX
 }
 
 /// Whether the person who runs plans is also the one who approves.

@@ -19,7 +19,7 @@ const CODES: Codes = Codes {
 const SECTIONS: [&str; 3] = ["pack", "operations", "capabilities"];
 const PACK_KEYS: [&str; 4] = ["id", "version", "license", "description"];
 const OPERATION_KEYS: [&str; 3] = ["effect", "idempotent", "limits"];
-const LIMIT_KEYS: [&str; 4] = ["fuel", "memory", "wall", "output"];
+const LIMIT_KEYS: [&str; 6] = ["fuel", "memory", "wall", "output", "files", "file-bytes"];
 const COMMAND_KEYS: [&str; 4] = ["program", "args", "root", "env"];
 /// Longest licence and description, in characters.
 const PROSE_CHARS_MAX: usize = 500;
@@ -234,6 +234,8 @@ fn read_limits(reader: &mut Reader<'_>, table: &DeTable<'_>) -> LimitsRequest {
             "memory" => (&mut limits.memory_bytes, base::parse_bytes, most.memory_bytes),
             "wall" => (&mut limits.wall_ms, base::parse_duration_ms, most.wall_ms),
             "output" => (&mut limits.output_bytes, base::parse_bytes, most.output_bytes),
+            "files" => (&mut limits.files, base::parse_count, most.files),
+            "file-bytes" => (&mut limits.file_bytes, base::parse_bytes, most.file_bytes),
             _ => {
                 reader.unknown(key, "limit", &LIMIT_KEYS);
                 continue;

@@ -148,6 +148,10 @@ pub struct Budget {
     pub fuel: u64,
     /// Time during which the run is not waiting for a person, in milliseconds.
     pub wall_ms: u64,
+    /// Files and folders that calls look at, read or stage.
+    pub files: u64,
+    /// Bytes of files that calls read and stage.
+    pub file_bytes: u64,
 }
 
 /// What one step may do.

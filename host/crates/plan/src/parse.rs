@@ -22,7 +22,8 @@ const TOP: Keys = Keys {
     unsupported: &[],
 };
 const INPUT: Keys = Keys { of: "an input", supported: &["type", "default", "description"], unsupported: &[] };
-const BUDGET: Keys = Keys { of: "a budget", supported: &["calls", "fuel", "wall"], unsupported: &[] };
+const BUDGET: Keys =
+    Keys { of: "a budget", supported: &["calls", "fuel", "wall", "files", "file-bytes"], unsupported: &[] };
 
 /// A planfile as it is written.
 #[derive(Debug)]
@@ -187,6 +188,13 @@ fn budget(node: Node, findings: &mut Findings) -> Budget {
         calls: quantity("calls", base::parse_count, BUDGET_DEFAULT.calls, BUDGET_MAX.calls),
         fuel: quantity("fuel", base::parse_count, BUDGET_DEFAULT.fuel, BUDGET_MAX.fuel),
         wall_ms: quantity("wall", base::parse_duration_ms, BUDGET_DEFAULT.wall_ms, BUDGET_MAX.wall_ms),
+        files: quantity("files", base::parse_count, BUDGET_DEFAULT.files, BUDGET_MAX.files),
+        file_bytes: quantity(
+            "file-bytes",
+            base::parse_bytes,
+            BUDGET_DEFAULT.file_bytes,
+            BUDGET_MAX.file_bytes,
+        ),
     }
 }
 

@@ -89,7 +89,7 @@ impl Invoke for World {
 }
 
 impl Effects for World {
-    fn state(&self, _: &Change) -> Result<OnDisk, ApplyError> {
+    fn state(&self, _: &Change, _: &base::ChangeSet) -> Result<OnDisk, ApplyError> {
         Ok(OnDisk::Other(None))
     }
 

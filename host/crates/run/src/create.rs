@@ -52,6 +52,8 @@ pub fn create(
             calls: plan.budget.calls,
             fuel: plan.budget.fuel,
             wall_ms: plan.budget.wall_ms,
+            files: plan.budget.files,
+            file_bytes: plan.budget.file_bytes,
         },
         policy: policy::digest(),
         mode: new.mode,

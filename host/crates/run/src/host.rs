@@ -163,11 +163,12 @@ pub enum ApplyError {
 
 /// Applies effects. Called on threads that may block.
 pub trait Effects: Send + Sync {
-    /// What is at the target now.
+    /// What is at the target now. The change is one of `set`: a folder that is to go is as before
+    /// only if all that is in it goes too.
     ///
     /// # Errors
     /// If that cannot be found out.
-    fn state(&self, change: &Change) -> Result<OnDisk, ApplyError>;
+    fn state(&self, change: &Change, set: &ChangeSet) -> Result<OnDisk, ApplyError>;
 
     /// The bytes at the target now, for a change that has a `pre`.
     ///

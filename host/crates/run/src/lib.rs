@@ -14,6 +14,7 @@
 
 pub mod answer;
 pub mod approval;
+mod changes;
 mod create;
 mod driver;
 pub mod host;
@@ -22,6 +23,7 @@ mod undo;
 pub mod view;
 
 pub use answer::load;
+pub use changes::target;
 pub use create::{NewRun, create};
 pub use driver::{Report, drive};
 pub use host::{

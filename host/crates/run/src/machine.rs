@@ -10,15 +10,15 @@ mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use base::{Attempt, Digest, Timestamp};
+use base::{Attempt, Digest, Effect, Timestamp};
 
 pub use fold::FoldError;
 pub use graph::Graph;
-pub(crate) use state::combined_input;
 pub use state::{
     AppliedEffects, ApprovalAnswer, ApprovalState, End, HeldState, ItemState, Phase, SentState, Spent, State,
     StepState, Undone, Yielded,
 };
+pub(crate) use state::{StagedTargets, combined_input};
 
 /// Something that the driver is to do and then to record. Steps are numbered in the plan's order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -104,6 +104,10 @@ pub enum BudgetPart {
     Fuel,
     /// The time.
     Wall,
+    /// The files and folders.
+    Files,
+    /// The bytes of files.
+    FileBytes,
 }
 
 impl BudgetPart {
@@ -114,6 +118,8 @@ impl BudgetPart {
             Self::Calls => "calls",
             Self::Fuel => "fuel",
             Self::Wall => "wall",
+            Self::Files => "files",
+            Self::FileBytes => "file-bytes",
         }
     }
 }
@@ -229,6 +235,7 @@ impl State {
             room: calls_max.saturating_sub(flight.running),
             calls_left: self.calls_left().saturating_sub(flight.unrecorded as u64),
             exhausted: self.exhausted(now),
+            files_exhausted: self.files_exhausted(),
             refused: None,
             commands: Vec::new(),
         };
@@ -274,6 +281,7 @@ struct Scheduling<'a> {
     room: usize,
     calls_left: u64,
     exhausted: Option<BudgetPart>,
+    files_exhausted: Option<BudgetPart>,
     refused: Option<BudgetPart>,
     commands: Vec<Command>,
 }
@@ -311,8 +319,12 @@ impl Scheduling<'_> {
         let width = self.state.graph().parallel(step).saturating_sub(running);
         let is_fan_out = self.state.graph().is_fan_out(step);
         let is_begun = |item: &&u32| begun.is_some_and(|calls| calls.items.contains(item));
+        let record = self.state.graph().step(step);
+        // What only computes needs no files.
+        let reaches = record.is_none_or(|record| record.effect > Effect::Pure);
+        let exhausted = self.exhausted.or(self.files_exhausted.filter(|_| reaches));
         for &item in state.todo.iter().filter(|item| !is_begun(item)).take(width.min(self.room)) {
-            let refusal = self.exhausted.or_else(|| (self.calls_left == 0).then_some(BudgetPart::Calls));
+            let refusal = exhausted.or_else(|| (self.calls_left == 0).then_some(BudgetPart::Calls));
             if refusal.is_some() {
                 self.refused = refusal;
                 return;

@@ -7,6 +7,7 @@ use journal::{Append, Event, Receipt, Record};
 
 use crate::answer::load;
 use crate::approval::require_signed;
+use crate::changes::in_order;
 use crate::host::{ApplyError, Host, OnDisk};
 use crate::machine::{State, StepState, Undone};
 
@@ -117,8 +118,9 @@ fn refuse_conflicts(host: &Host, reversals: &[Reversal]) -> Result<(), Refusal> 
             latest.entry((&change.root, &change.path)).or_insert((change, reversal.is_begun));
         }
     }
+    let all = ChangeSet::new(latest.values().map(|(change, _)| (*change).clone()));
     for (change, is_begun) in latest.into_values() {
-        let found = match host.effects.state(change) {
+        let found = match host.effects.state(change, &all) {
             Ok(OnDisk::Pre) => continue,
             Ok(OnDisk::Post) if is_begun => continue,
             Ok(OnDisk::Post) => "it is already as it was before the run".to_owned(),
@@ -137,7 +139,7 @@ fn reverse(host: &Host, state: &mut State, reversal: &Reversal) -> Result<Vec<Re
         record(host, state, Event::UndoIntended { step: step.clone(), attempt })?;
     }
     let mut receipt = Vec::new();
-    for change in reversal.changes.changes() {
+    for change in in_order(&reversal.changes) {
         let contents = change.post.map(|digest| host.journal.artifact(&digest)).transpose()?;
         host.probe.reach(BEFORE_UNDO);
         let key = format!("{}-{step}-{attempt}-undo", state.run());

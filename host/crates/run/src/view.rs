@@ -1,9 +1,10 @@
 //! A run as people and programs are shown it.
 
-use base::{Attempt, Change, Code, Digest, Refusal, RunId, StepId, Timestamp};
+use base::{Attempt, Change, Code, Digest, Effect, Refusal, RunId, StepId, Timestamp};
 use journal::{Conflict, Failure, Payload, Receipt, Staleness};
 
-use crate::machine::{ApprovalAnswer, End, Flight, Phase, SentState, Spent, State, StepState};
+use crate::changes::target;
+use crate::machine::{ApprovalAnswer, ApprovalState, End, Flight, Phase, SentState, Spent, State, StepState};
 
 /// Where a run is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -290,6 +291,30 @@ fn step_status(step: &StepState, is_yielded: bool) -> StepStatus {
     }
 }
 
+/// What has to be typed to approve, where the effect is destructive: the target of what is staged or
+/// held.
+#[must_use]
+pub fn confirmation(state: &State, approval: &ApprovalState) -> Option<String> {
+    let effect = state.graph().step(approval.step).map(|step| step.effect);
+    let step = state.steps().get(approval.step);
+    let of_step = |step: &StepState| match &step.held {
+        Some(held) => Some(held.call.target.clone()),
+        None => target(&step.changes()),
+    };
+    effect.is_none_or(|effect| effect == Effect::Destructive).then(|| of_step(step?)).flatten()
+}
+
+/// The command that approves, ready to be typed.
+#[must_use]
+pub fn approve_command(state: &State, approval: &ApprovalState) -> String {
+    let command = format!("capstan approve {}", approval.digest.short());
+    match confirmation(state, approval) {
+        None => command,
+        // Quoted for a POSIX shell.
+        Some(target) => format!("{command} --confirm '{}'", target.replace('\'', r"'\''")),
+    }
+}
+
 fn approvals(state: &State) -> Vec<ApprovalView> {
     let approval = |approval: &crate::machine::ApprovalState| {
         let (status, by) = match &approval.answer {
@@ -326,7 +351,7 @@ fn next_actions(state: &State, status: RunStatus, now: Timestamp) -> Vec<NextAct
                 format!("see what step `{step}` would do"),
                 format!("capstan approval show {id}"),
             ));
-            actions.push(action(format!("let step `{step}` do it"), format!("capstan approve {id}")));
+            actions.push(action(format!("let step `{step}` do it"), approve_command(state, approval)));
             actions
                 .push(action(format!("refuse what step `{step}` would do"), format!("capstan reject {id}")));
         }

@@ -172,6 +172,9 @@ pub(crate) fn approval(view: &ApprovalView) -> String {
         text += &format!("  {}  {}\n", call.capability, one_line(&call.target));
         text += &quoted(&call.text);
     }
+    if let Some(target) = &view.confirm {
+        text += &format!("  target  {}\n", one_line(target));
+    }
     for reason in &view.reasons {
         text += &format!("  because {}: {}\n", reason.rule, one_line(&reason.text));
     }
@@ -228,7 +231,7 @@ fn receipt(receipt: &Receipt) -> String {
 
 fn changes(set: &ChangeSet) -> String {
     let row = |change: &app::Change| {
-        format!("  {:<8} {}:{}\n", change.kind.to_string(), change.root, one_line(&change.path))
+        format!("  {:<10} {}:{}\n", change.kind.to_string(), change.root, one_line(&change.path))
     };
     set.changes().iter().map(row).collect()
 }

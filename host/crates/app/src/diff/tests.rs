@@ -9,7 +9,8 @@ fn change(path: &str, old: Option<&[u8]>, new: Option<&[u8]>) -> Change {
         _ => ChangeKind::Replace,
     };
     let root = "workspace".parse().unwrap();
-    Change { root, path: path.to_owned(), kind, pre: old.map(Digest::of), post: new.map(Digest::of) }
+    let [pre, post] = [old, new].map(|side| side.map(Digest::of));
+    Change { root, path: path.to_owned(), kind, pre, post, mode: None }
 }
 
 /// The diff, with both contents kept.

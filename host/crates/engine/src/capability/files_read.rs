@@ -43,6 +43,7 @@ impl Guest {
                 Failure::Tell(FileError::Reserved) => {
                     Failure::Denied(Denied::reserved(capability, &root, path))
                 }
+                Failure::Tell(FileError::Denied(denied)) => Failure::Denied(*denied),
                 other => other,
             })
         });
@@ -50,7 +51,12 @@ impl Guest {
     }
 
     /// Parses the root and checks the path against the rules and the capability's scope.
-    fn admit(&mut self, capability: Capability, root: &str, path: &str) -> Result<RootName, Failure> {
+    pub(super) fn admit(
+        &mut self,
+        capability: Capability,
+        root: &str,
+        path: &str,
+    ) -> Result<RootName, Failure> {
         let root: RootName = root.parse().map_err(|_| FileError::UnknownRoot)?;
         authority::check_path(path).map_err(|error| FileError::InvalidPath(error.to_string()))?;
         self.authority.permits_path(capability, &root, path).map_err(Failure::Denied)?;
@@ -90,9 +96,10 @@ fn wit(error: FileError) -> Wit {
         FileError::NotADirectory => Wit::NotADirectory,
         FileError::TooLarge => Wit::TooLarge,
         FileError::InvalidPath(text) => Wit::InvalidPath(text),
-        other @ (FileError::UnknownRoot | FileError::InvalidGlob | FileError::Symlink) => {
-            Wit::InvalidPath(other.to_string())
-        }
+        other @ (FileError::UnknownRoot
+        | FileError::InvalidGlob
+        | FileError::Symlink
+        | FileError::OtherName) => Wit::InvalidPath(other.to_string()),
         other => Wit::Io(other.to_string()),
     }
 }
@@ -117,7 +124,7 @@ impl files_read::Host for Guest {
         self.budget.enter(root.len() + path.len())?;
         let played = self.taped("files-read.stat", &(&root, &path), |guest| {
             guest.at_path(Capability::FilesRead, &root, &path, |guest, root| {
-                let (kind, size) = guest.overlay.stat(root, &path)?;
+                let (kind, size) = guest.overlay.stat(root, &path, &mut guest.budget)?;
                 let kind = match kind {
                     FileKind::File => Kind::File,
                     FileKind::Directory => Kind::Directory,
@@ -132,14 +139,14 @@ impl files_read::Host for Guest {
         self.budget.enter(root.len() + path.len())?;
         let played = self.taped("files-read.read", &(&root, &path), |guest| {
             guest.at_path(Capability::FilesRead, &root, &path, |guest, root| {
-                let contents = guest.overlay.read(root, &path, &guest.budget)?;
+                let contents = guest.overlay.read(root, &path, &mut guest.budget)?;
                 guest.budget.charge(contents.len())?;
                 Ok(contents)
             })
         })?;
         if played.from_tape {
             // A write is staged against what the guest saw, which is what the tape has.
-            self.overlay.play_back(&root, &path, &played.answer)?;
+            self.overlay.play_back(&root, &path, &played.answer);
         }
         Ok(played.answer)
     }

@@ -5,26 +5,24 @@
 //! `renameat2`. A replacement *exchanges* the two, so what the target held comes out under the
 //! temporary name and is verified; if it is not what was approved, it is exchanged back. A deletion
 //! renames the target away, verifies, and only then unlinks. Whatever a crash leaves behind under
-//! those names is settled first by the next call with the same key.
+//! those names is settled first by the next call with the same key. Folders are in [`folder`].
+
+mod folder;
 
 use std::fs::File;
 use std::io::Write as _;
 use std::os::fd::OwnedFd;
 
-use base::{Change, Digest, FramedHasher, Limits, Probe, RootName};
+use base::{Change, ChangeSet, Digest, FramedHasher, Probe, RootName};
 use rustix::fs::{AtFlags, Gid, Mode, OFlags, RenameFlags, Uid};
 use rustix::io::Errno;
 
-use super::roots::{FileError, Root, Roots, open_file, read_all, split_parent};
+use super::NEW_FILE_MODE;
+use super::lookup::open_named;
+use super::roots::{FILE_BYTES_MAX, FileError, KEPT_MODE, Root, Roots, read_all, split_parent};
 
-/// Permissions of a file that did not exist before.
-const NEW_FILE_MODE: u32 = 0o644;
-/// The permission bits that a replacement keeps.
-const KEPT_MODE: u32 = 0o777;
-/// Largest file that is read or replaced here, in bytes.
-const FILE_BYTES_MAX: u64 = Limits::CEILING.host_call_bytes;
-
-/// The points that [`apply`] tells its probe, in the order a replacement reaches them.
+/// The points that [`apply`] tells its probe, in the order a replacement reaches them, and then
+/// those of folders.
 pub const LABELS: &[&str] = &[
     "apply:start",
     "apply:part-written",
@@ -33,6 +31,9 @@ pub const LABELS: &[&str] = &[
     "apply:swapped",
     "apply:verified",
     "apply:done",
+    "apply:folder-ready",
+    "apply:folder-made",
+    "apply:folder-removed",
 ];
 
 /// What [`apply`] did.
@@ -47,11 +48,11 @@ pub struct Applied {
 /// How a change came about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AppliedHow {
-    /// The file was created; nothing was there.
+    /// The file or folder was created; nothing was there.
     Created,
     /// The file was exchanged for the new one in one step.
     Exchanged,
-    /// The file was removed.
+    /// The file or folder was removed.
     Removed,
     /// The disk was already as it should be.
     Already,
@@ -137,12 +138,25 @@ pub fn apply(
     if bytes.map(Digest::of) != change.post {
         return Err(ApplyError::Content { path: change.path.clone() });
     }
-    let target = Target::open(roots, change, key, probe)?;
+    let target = match Target::open(roots, change, key, probe)? {
+        Some(target) => target,
+        // What is to go is gone, with the folder that it was in.
+        None => return Ok(Applied { how: AppliedHow::Already, pre_image: None }),
+    };
     probe.reach("apply:start");
+    if change.kind.is_of_folder() {
+        let how = folder::apply(&target)?;
+        probe.reach("apply:done");
+        return Ok(Applied { how, pre_image: None });
+    }
     let pre_image = target.settle()?;
     let (on_disk, there) = target.look()?;
     let how = match (on_disk, bytes) {
-        (OnDisk::Post, _) => return Ok(Applied { how: AppliedHow::Already, pre_image }),
+        (OnDisk::Post, _) => {
+            // The process that made it so may have died before that was durable.
+            target.sync()?;
+            return Ok(Applied { how: AppliedHow::Already, pre_image });
+        }
         (OnDisk::Other(found), _) => return Err(target.conflict(found)),
         (OnDisk::Pre, None) => target.remove(),
         (OnDisk::Pre, Some(bytes)) => target.put(bytes, &there),
@@ -152,11 +166,15 @@ pub fn apply(
     Ok(Applied { how, pre_image })
 }
 
-/// Says what the disk holds at the change's path.
+/// Says what the disk holds at the path of a change that is one of `set`. A folder that is to be
+/// removed is as before only if all that is in it goes with it.
 ///
 /// # Errors
 /// If it cannot be read.
-pub fn state(roots: &Roots, change: &Change) -> Result<OnDisk, ApplyError> {
+pub fn state(roots: &Roots, change: &Change, set: &ChangeSet) -> Result<OnDisk, ApplyError> {
+    if change.kind.is_of_folder() {
+        return folder::state(roots, change, set);
+    }
     let contents = content(roots, &change.root, &change.path);
     match contents {
         Ok(contents) => Ok(compare(change, contents.as_deref().map(Digest::of))),
@@ -245,17 +263,21 @@ impl<'a> Target<'a> {
         change: &'a Change,
         key: &str,
         probe: &'a dyn Probe,
-    ) -> Result<Self, ApplyError> {
+    ) -> Result<Option<Self>, ApplyError> {
         let (parent, name) = split_parent(&change.path);
         let open = || {
             check(&change.path)?;
             let root = roots.find(&change.root)?;
             Ok((root, root.open_dir(parent)?))
         };
-        let (root, dir) = open().map_err(|error| failed(&change.path, &error))?;
+        let (root, dir) = match open() {
+            Ok(opened) => opened,
+            Err(FileError::NotFound | FileError::NotADirectory) if change.kind.removes() => return Ok(None),
+            Err(error) => return Err(failed(&change.path, &error)),
+        };
         let hash = FramedHasher::new("capstan/apply/v1").field(key).field(&change.path).finish().short();
         let (part, new) = (format!(".capstan-{hash}.part"), format!(".capstan-{hash}.new"));
-        Ok(Self { root, change, dir, name, part, new, probe })
+        Ok(Some(Self { root, change, dir, name, part, new, probe }))
     }
 
     fn conflict(&self, found: Option<Digest>) -> ApplyError {
@@ -268,7 +290,7 @@ impl<'a> Target<'a> {
 
     fn there(&self, name: &str) -> Result<There, ApplyError> {
         let read = || {
-            let (file, stat) = open_file(&self.dir, name)?;
+            let (file, stat) = open_named(&self.dir, name)?;
             let contents = read_all((file, stat), FILE_BYTES_MAX, &|| Ok(()))?;
             let digest = Digest::of(&contents);
             Ok(There::File { contents, digest, mode: stat.st_mode, owner: (stat.st_uid, stat.st_gid) })
@@ -362,7 +384,7 @@ impl<'a> Target<'a> {
                     rustix::fs::fchown(&part, Some(Uid::from_raw(*user)), Some(Gid::from_raw(*group)));
                 mode & KEPT_MODE
             } else {
-                NEW_FILE_MODE
+                self.change.mode.map_or(NEW_FILE_MODE, |mode| mode & KEPT_MODE)
             };
             rustix::fs::fchmod(&part, Mode::from_raw_mode(mode)).map_err(|error| self.io(error))?;
             part.sync_all().map_err(|error| self.io(error))

@@ -6,26 +6,24 @@ use std::io::Read as _;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
-use base::RootName;
+use authority::Denied;
+use base::{Digest, Limits, RootName};
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
-use rustix::fs::{FileType, Mode, OFlags, ResolveFlags, Stat};
+use rustix::fs::{FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
+use sha2::{Digest as _, Sha256};
 
+use super::lookup::{self, LOOK, READ, RESOLVE, open_beneath};
 use super::reserved::Reserved;
 use crate::trap::Stop;
 
-/// What every look-up below a root obeys.
-const RESOLVE: ResolveFlags =
-    ResolveFlags::BENEATH.union(ResolveFlags::NO_SYMLINKS).union(ResolveFlags::NO_MAGICLINKS);
-/// For reading. `O_NONBLOCK`, so that opening a FIFO does not wait for its other end.
-const READ: OFlags = OFlags::CLOEXEC.union(OFlags::NONBLOCK).union(OFlags::NOCTTY);
-/// For looking. The kernel takes no other flags with `O_PATH`.
-const LOOK: OFlags = OFlags::PATH.union(OFlags::CLOEXEC);
-/// The kernel answers `EAGAIN` when something on the path was renamed meanwhile.
-const RACE_RETRIES: usize = 16;
 /// Time is checked after each chunk of this size.
 const CHUNK_BYTES: u64 = 1 << 20;
+/// What is held of a file of which only the digest is wanted.
+const DIGEST_CHUNK_BYTES: usize = 64 << 10;
+/// The permission bits that a replacement keeps, and a removal that is taken back gives again.
+pub(super) const KEPT_MODE: u32 = 0o777;
 
 /// Folders by name, each opened once.
 #[derive(Debug, Default)]
@@ -34,7 +32,7 @@ pub struct Roots(BTreeMap<RootName, Root>);
 /// One open folder.
 #[derive(Debug)]
 pub struct Root {
-    dir: Dir,
+    dir: OwnedFd,
     path: PathBuf,
     device: u64,
     inode: u64,
@@ -136,14 +134,30 @@ pub(crate) enum FileError {
     UnknownRoot,
     #[error("the path has a symbolic link, and those are not followed")]
     Symlink,
+    #[error("the file system takes the name for another one, which it is not")]
+    OtherName,
     #[error("the path is in the host's own folder")]
     Reserved,
-    #[error("the call touches too many files")]
-    TooMany,
+    #[error("a folder cannot become a file in one call, nor a file a folder")]
+    OtherKind,
+    #[error("`{0}` is neither a regular file nor a folder, so the folder stays as it is")]
+    Special(String),
+    #[error("`{0}` holds a name that is not text, so the folder stays as it is")]
+    Unnamed(String),
+    #[error("{0}")]
+    Denied(Box<Denied>),
     #[error("{0}")]
     Io(String),
     #[error(transparent)]
     Stopped(#[from] Stop),
+}
+
+impl From<std::io::Error> for FileError {
+    fn from(error: std::io::Error) -> Self {
+        error
+            .raw_os_error()
+            .map_or_else(|| Self::Io(error.to_string()), |code| Errno::from_raw_os_error(code).into())
+    }
 }
 
 impl From<Errno> for FileError {
@@ -171,6 +185,8 @@ pub(crate) enum Kind {
 impl Root {
     fn open(path: &Path) -> std::io::Result<Self> {
         let dir = Dir::open_ambient_dir(path, ambient_authority())?;
+        // One that can be read and asked, beside being the start of look-ups.
+        let dir = rustix::fs::openat(&dir, ".", READ | OFlags::DIRECTORY, Mode::empty())?;
         let stat = rustix::fs::fstat(&dir)?;
         let path = std::path::absolute(path)?;
         Ok(Self { dir, path, device: stat.st_dev, inode: stat.st_ino, reserved: None })
@@ -201,18 +217,34 @@ impl Root {
 
     /// Opens the regular file at `path` for reading.
     pub(crate) fn open_file(&self, path: &str) -> Result<(File, Stat), FileError> {
-        self.check_parents(path)?;
-        open_file(&self.dir, path)
+        if self.reserved.as_ref().is_some_and(|reserved| reserved.holds(path)) {
+            return Err(FileError::Reserved);
+        }
+        let (parent, name) = split_parent(path);
+        lookup::open_named(self.open_dir(parent)?, name)
     }
 
-    /// Opens the folder at `path`; empty for the root itself.
+    /// Opens the folder at `path`; empty for the root itself. Each folder on the way is looked at,
+    /// which is little beside reading a file.
     pub(crate) fn open_dir(&self, path: &str) -> Result<OwnedFd, FileError> {
-        self.check_parents(path)?;
-        self.open_next_dir(path)
+        if self.reserved.as_ref().is_some_and(|reserved| reserved.holds(path)) {
+            return Err(FileError::Reserved);
+        }
+        let mut folder: Option<OwnedFd> = None;
+        for name in path.split('/').filter(|name| !name.is_empty()) {
+            let inner = lookup::enter(folder.as_ref().map_or(self.dir.as_fd(), AsFd::as_fd), name)?;
+            if let Some(reserved) = &self.reserved
+                && reserved.is(&rustix::fs::fstat(&inner)?)
+            {
+                return Err(FileError::Reserved);
+            }
+            folder = Some(inner);
+        }
+        folder.map_or_else(|| Ok(self.dir.try_clone()?), Ok)
     }
 
-    /// The same for a walk that has opened the folder's parent before it, so that the way down to
-    /// there is not checked again for each folder.
+    /// The same for a walk that got the path from the folders themselves, so that the way down to
+    /// there is not looked at again for each of them.
     pub(crate) fn open_next_dir(&self, path: &str) -> Result<OwnedFd, FileError> {
         let path = if path.is_empty() { "." } else { path };
         let dir = open_beneath(&self.dir, path, READ | OFlags::DIRECTORY)?;
@@ -226,30 +258,10 @@ impl Root {
         if self.reserved.as_ref().is_some_and(is_reserved) { Err(FileError::Reserved) } else { Ok(()) }
     }
 
-    /// Refuses a path that leads through the reserved folder, by looking at each folder on the way:
-    /// a look-up of one name each, which is little beside reading a file. That is a check and not
-    /// the look-up itself, but only who may move the reserved folder could come between the two.
-    fn check_parents(&self, path: &str) -> Result<(), FileError> {
-        let Some(reserved) = &self.reserved else { return Ok(()) };
-        if reserved.holds(path) {
-            return Err(FileError::Reserved);
-        }
-        let mut above: Option<OwnedFd> = None;
-        for name in split_parent(path).0.split('/').filter(|name| !name.is_empty()) {
-            let from = above.as_ref().map_or(self.dir.as_fd(), AsFd::as_fd);
-            let dir = open_beneath(from, name, LOOK | OFlags::DIRECTORY)?;
-            if reserved.is(&rustix::fs::fstat(&dir)?) {
-                return Err(FileError::Reserved);
-            }
-            above = Some(dir);
-        }
-        Ok(())
-    }
-
     /// What is at `path`, and its size (0 for a folder).
     pub(crate) fn stat(&self, path: &str) -> Result<(Kind, u64), FileError> {
-        self.check_parents(path)?;
-        let stat = rustix::fs::fstat(open_beneath(&self.dir, path, LOOK)?)?;
+        let (parent, name) = split_parent(path);
+        let stat = lookup::look(self.open_dir(parent)?, name)?;
         self.check_itself(path, &stat)?;
         match FileType::from_raw_mode(stat.st_mode) {
             FileType::RegularFile => Ok((Kind::File, size_of(&stat))),
@@ -272,25 +284,37 @@ pub(crate) fn split_parent(path: &str) -> (&str, &str) {
     path.rsplit_once('/').unwrap_or(("", path))
 }
 
-/// Opens `path` below `dir` without following any link.
-fn open_beneath(dir: impl AsFd, path: &str, flags: OFlags) -> Result<OwnedFd, FileError> {
-    let mut tries = 0;
-    loop {
-        match rustix::fs::openat2(&dir, path, flags, Mode::empty(), RESOLVE) {
-            Err(Errno::AGAIN | Errno::INTR) if tries < RACE_RETRIES => tries += 1,
-            result => return Ok(result?),
-        }
-    }
+/// Largest file that is read or replaced, in bytes.
+pub(super) const FILE_BYTES_MAX: u64 = Limits::CEILING.host_call_bytes;
+
+/// The permission bits that are kept of a file or folder.
+pub(super) fn permissions(stat: &Stat) -> u32 {
+    stat.st_mode & KEPT_MODE
 }
 
-/// Opens the regular file at `path` below `dir` for reading.
-pub(crate) fn open_file(dir: impl AsFd, path: &str) -> Result<(File, Stat), FileError> {
-    let file = open_beneath(dir, path, READ)?;
-    let stat = rustix::fs::fstat(&file)?;
-    if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
-        return Err(FileError::NotAFile);
+/// The digest of all of `file` and its length, without holding it. `count` is told each chunk.
+pub(super) fn digest_all(
+    (mut file, stat): (File, Stat),
+    count: &mut dyn FnMut(u64) -> Result<(), Stop>,
+) -> Result<(Digest, u64), FileError> {
+    if size_of(&stat) > FILE_BYTES_MAX {
+        return Err(FileError::TooLarge);
     }
-    Ok((File::from(file), stat))
+    let (mut hasher, mut length) = (Sha256::new(), 0_u64);
+    let mut chunk = vec![0; DIGEST_CHUNK_BYTES];
+    loop {
+        let read = file.read(&mut chunk).map_err(|error| FileError::Io(error.to_string()))?;
+        let read_bytes = chunk.get(..read).unwrap_or_default();
+        if read_bytes.is_empty() {
+            return Ok((Digest::from_bytes(hasher.finalize().into()), length));
+        }
+        hasher.update(read_bytes);
+        length = length.saturating_add(read_bytes.len() as u64);
+        count(read_bytes.len() as u64)?;
+        if length > FILE_BYTES_MAX {
+            return Err(FileError::TooLarge);
+        }
+    }
 }
 
 pub(crate) fn size_of(stat: &Stat) -> u64 {

@@ -3,7 +3,7 @@
 use std::fs;
 use std::sync::Arc;
 
-use base::{Change, ChangeKind, Digest, NoProbe};
+use base::{Change, ChangeKind, ChangeSet, Digest, NoProbe};
 use engine::files::{ApplyError, RootError, Roots, apply, content, state};
 use engine::{Invocation, Outcome, Report};
 use tempfile::TempDir;
@@ -47,7 +47,7 @@ fn assert_out_of_reach(folder: &TempDir, roots: &Arc<Roots>, home: &str) {
         for refused in [
             apply(roots, &change, Some(b"new"), "key", &NoProbe).map(drop),
             content(roots, &change.root, &path).map(drop).map_err(|_| unreachable(&path)),
-            state(roots, &change).map(drop),
+            state(roots, &change, &ChangeSet::default()).map(drop),
         ] {
             assert!(refused.is_err(), "{path}");
         }
@@ -64,7 +64,7 @@ fn unreachable(path: &str) -> ApplyError {
 fn create(path: &str) -> Change {
     let root = "workspace".parse().unwrap();
     let post = Some(Digest::of(b"new"));
-    Change { root, path: path.to_owned(), kind: ChangeKind::Create, pre: None, post }
+    Change { root, path: path.to_owned(), kind: ChangeKind::Create, pre: None, post, mode: None }
 }
 
 #[track_caller]

@@ -21,6 +21,8 @@ fn every_event() -> Vec<Event> {
             host_call_bytes: 4,
             host_calls: 5,
             stdio_bytes: 6,
+            files: 7,
+            file_bytes: 8,
         },
         denied: vec![DeniedCall {
             capability: base::Capability::FilesRead,
@@ -36,6 +38,7 @@ fn every_event() -> Vec<Event> {
         kind: ChangeKind::Create,
         pre: None,
         post: Some(digest(3)),
+        mode: Some(0o755),
     };
     let receipt = vec![Receipt { root: change.root.clone(), path: "a".into(), how: HowApplied::Exchanged }];
     let conflict =
@@ -62,7 +65,7 @@ fn every_event() -> Vec<Event> {
             expires_ms: Some(1),
             idempotent: true,
         }],
-        budget: BudgetRecord { calls: 1, fuel: 2, wall_ms: 3 },
+        budget: BudgetRecord { calls: 1, fuel: 2, wall_ms: 3, files: 4, file_bytes: 5 },
         policy: digest(5),
         mode: Mode::Solo,
         started_by: "s".into(),
@@ -147,6 +150,25 @@ fn every_event_has_its_recorded_form() {
         assert_eq!(line, recorded);
     }
     assert_eq!(lines.len(), recorded.len());
+}
+
+/// What was recorded before files had a budget and changes had permission bits: no budget of files
+/// ends such a run.
+#[test]
+fn what_was_recorded_before_is_read() {
+    for (line, event) in include_str!("format-without-files.ndjson").lines().zip(every_event()) {
+        let read: Event = serde_json::from_str(line).unwrap();
+        match (&read, &event) {
+            (Event::RunCreated(read), Event::RunCreated(_)) => {
+                assert_eq!((read.budget.files, read.budget.file_bytes), (u64::MAX, u64::MAX));
+            }
+            (Event::StepCompleted { call, .. }, _) => {
+                assert_eq!((call.usage.stdio_bytes, call.usage.files, call.usage.file_bytes), (6, 0, 0));
+            }
+            (Event::EffectsStaged { changes, .. }, _) => assert_eq!(changes.changes()[0].mode, None),
+            _ => assert_eq!(read.kind(), event.kind()),
+        }
+    }
 }
 
 #[test]

@@ -31,7 +31,7 @@ pub(crate) fn created() -> Event {
         roots: Vec::new(),
         packs: Vec::new(),
         steps: Vec::new(),
-        budget: BudgetRecord { calls: 1, fuel: 1, wall_ms: 1 },
+        budget: BudgetRecord { calls: 1, fuel: 1, wall_ms: 1, files: 1, file_bytes: 1 },
         policy: digest(0),
         mode: Mode::Solo,
         started_by: "somebody".into(),

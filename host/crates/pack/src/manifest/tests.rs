@@ -35,6 +35,8 @@ fn a_manifest_is_read_whole() {
         wall_ms: Some(10_000),
         memory_bytes: Some(64 << 20),
         output_bytes: Some(4 << 20),
+        files: None,
+        file_bytes: None,
     };
     assert_eq!(draft.limits, limits);
     assert_eq!(manifest.request.scopes(Capability::FilesRead)[0].to_string(), "workspace:**");

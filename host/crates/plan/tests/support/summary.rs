@@ -18,7 +18,10 @@ pub(crate) fn summary(plan: &CheckedPlan) -> String {
         line(format!("input {name}: {}{default}{description}", input.ty));
     }
     let budget = plan.budget;
-    line(format!("budget calls {} fuel {} wall {} ms", budget.calls, budget.fuel, budget.wall_ms));
+    line(format!(
+        "budget calls {} fuel {} wall {} ms files {} file bytes {}",
+        budget.calls, budget.fuel, budget.wall_ms, budget.files, budget.file_bytes
+    ));
     for step in &plan.steps {
         step_lines(step, line);
     }

@@ -8,6 +8,7 @@ use super::session::{Session, Worked};
 use super::work::{Work, reasons};
 use super::yield_stale;
 use crate::approval::{authority_digest, differences, is_routine, require_signed};
+use crate::changes::in_order;
 use crate::host::{ApplyError, CallOutcome, CallReport, Host, OnDisk, SendReport, SendRequest};
 use crate::machine::{ApprovalState, Command, HeldState};
 
@@ -91,11 +92,12 @@ impl Check {
 
     /// The targets that are not as the step saw them.
     fn moved_targets(&self) -> Vec<Staleness> {
-        let detail = |change: &Change| match self.host.effects.state(change) {
+        let detail = |change: &Change| match self.host.effects.state(change, &self.changes) {
             Ok(OnDisk::Pre) => None,
-            Ok(OnDisk::Post | OnDisk::Other(_)) => Some(match change.pre {
-                None => format!("`{}:{}` did not exist and does now", change.root, change.path),
-                Some(_) => format!("`{}:{}` was changed or removed", change.root, change.path),
+            Ok(OnDisk::Post | OnDisk::Other(_)) => Some(if change.kind.creates() {
+                format!("`{}:{}` did not exist and does now", change.root, change.path)
+            } else {
+                format!("`{}:{}` was changed or removed", change.root, change.path)
             }),
             Err(error) => Some(format!("`{}:{}`: {error}", change.root, change.path)),
         };
@@ -274,8 +276,8 @@ pub(super) fn apply(command: Command, check: &Check) -> Worked {
     let mut receipt = Vec::new();
     let mut conflicts = Vec::new();
     let (mut open, mut applied) = (Vec::new(), Vec::new());
-    for change in check.changes.changes() {
-        match check.host.effects.state(change) {
+    for change in in_order(&check.changes) {
+        match check.host.effects.state(change, &check.changes) {
             Ok(OnDisk::Pre) => open.push(change),
             Ok(OnDisk::Post) => applied.push(change),
             Ok(OnDisk::Other(found)) => {

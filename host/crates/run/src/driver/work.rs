@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use base::{Attempt, Code, Decision, Digest, Refusal, StepId, Timestamp, Usage};
+use base::{Attempt, Code, Decision, Digest, Refusal, RootName, StepId, Timestamp, Usage};
 use journal::{CallRecord, DeniedCall, Event, Failure, FailureClass, HeldRecord, Payload};
 use plan::{CheckedStep, EvalError, Scope};
 use values::{Type, Value};
@@ -10,7 +10,7 @@ use values::{Type, Value};
 use super::commit::artifact_json;
 use super::session::{Session, Worked};
 use crate::host::{CallOutcome, CallReport, CallRequest, SendRequest};
-use crate::machine::{Command, HeldState, Phase, RunFailure, State};
+use crate::machine::{Command, HeldState, Phase, RunFailure, StagedTargets, State};
 
 /// What a command led to, to be recorded.
 #[derive(Clone)]
@@ -252,6 +252,8 @@ pub(super) fn prepare(
     let mut limits = step.limits;
     limits.fuel = limits.fuel.min(session.state.fuel_left());
     limits.wall_ms = limits.wall_ms.min(session.state.wall_ms_left(now));
+    limits.files = limits.files.min(session.state.files_left());
+    limits.file_bytes = limits.file_bytes.min(session.state.file_bytes_left());
     let graph = session.state.graph();
     Ok(Ok(Call {
         input,
@@ -346,8 +348,8 @@ pub(super) fn recorded_call(command: Command, call: &Call, report: CallReport) -
     Work { command, events: vec![event], artifacts, value }
 }
 
-/// Turns what an item staged into a failure if another item of the step stages the same target: one
-/// approval cannot show both.
+/// Turns what an item staged into a failure if another item of the step stages the same target, or
+/// one in a folder that either of them changes: one approval cannot show both.
 pub(super) fn refuse_overlap(state: &State, work: Work) -> Work {
     let [Event::EffectsStaged { path, attempt, call, changes }] = work.events.as_slice() else { return work };
     let Some(step) = state.graph().number(&path.step).and_then(|number| state.steps().get(number)) else {
@@ -355,8 +357,8 @@ pub(super) fn refuse_overlap(state: &State, work: Work) -> Work {
     };
     let taken = step.staged_targets();
     let mut targets = changes.changes().iter().map(|change| (change.root.clone(), change.path.clone()));
-    let Some((root, target)) = targets.find(|target| taken.contains(target)) else { return work };
-    let message = format!("two items of the step write `{root}:{target}`");
+    let Some((root, target)) = targets.find(|target| overlaps(taken, target)) else { return work };
+    let message = format!("two items of the step write `{root}:{target}`, or below it");
     let event = Event::StepFailed {
         path: path.clone(),
         attempt: *attempt,
@@ -366,6 +368,17 @@ pub(super) fn refuse_overlap(state: &State, work: Work) -> Work {
         log: call.log,
     };
     Work { events: vec![event], ..work }
+}
+
+/// Whether the target, a folder that it is in, or something in it is taken.
+fn overlaps(taken: &StagedTargets, target: &(RootName, String)) -> bool {
+    let (root, path) = target;
+    let above = path.match_indices('/').filter_map(|(at, _)| path.get(..at));
+    let below = (root.clone(), format!("{path}/"));
+    let next = taken.range(below.clone()..).next();
+    taken.contains(target)
+        || above.into_iter().any(|above| taken.contains(&(root.clone(), above.to_owned())))
+        || next.is_some_and(|(other, path)| other == root && path.starts_with(&below.1))
 }
 
 pub(super) fn reasons(verdict: &base::Verdict) -> String {

@@ -77,8 +77,8 @@ impl State {
             Event::FanOutExpanded { step, items } => self.expand(step, *items),
             Event::StepCompleted { path, attempt, call } => self.complete_item(path, *attempt, call),
             Event::StepFailed { path, attempt, failure, usage, .. } => {
-                self.spent.calls += u64::from(failure.class.was_called() || *usage != base::Usage::default());
-                self.spent.fuel = self.spent.fuel.saturating_add(usage.fuel);
+                let was_called = failure.class.was_called() || *usage != base::Usage::default();
+                self.spent.add(u64::from(was_called), usage);
                 self.fail_item(path, *attempt, failure)
             }
             Event::EffectsStaged { path, attempt, call, changes } => {
@@ -291,8 +291,7 @@ impl State {
         *slot.ok_or("there is no such item")? =
             Some(ItemState { call: call.clone(), changes: changes.clone() });
         let is_last = step.todo.is_empty() && step.phase == Phase::Active;
-        self.spent.calls += 1;
-        self.spent.fuel = self.spent.fuel.saturating_add(call.usage.fuel);
+        self.spent.add(1, &call.usage);
         if is_last { self.all_returned(number) } else { Ok(()) }
     }
 

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use base::{Attempt, ChangeSet, Digest, FramedHasher, RootName, RunId, StepId, StepPath, Timestamp};
+use base::{Attempt, ChangeSet, Digest, FramedHasher, RootName, RunId, StepId, StepPath, Timestamp, Usage};
 use journal::{
     ApprovalBinding, CallRecord, Conflict, Failure, HeldRecord, Payload, Receipt, RunCreated, Staleness,
 };
@@ -318,6 +318,19 @@ pub struct Spent {
     pub calls: u64,
     /// Fuel.
     pub fuel: u64,
+    /// Files and folders.
+    pub files: u64,
+    /// Bytes of files.
+    pub file_bytes: u64,
+}
+
+impl Spent {
+    pub(super) fn add(&mut self, calls: u64, usage: &Usage) {
+        self.calls = self.calls.saturating_add(calls);
+        self.fuel = self.fuel.saturating_add(usage.fuel);
+        self.files = self.files.saturating_add(usage.files);
+        self.file_bytes = self.file_bytes.saturating_add(usage.file_bytes);
+    }
 }
 
 /// The fold of a run's events. Equal events give equal states.
@@ -493,6 +506,29 @@ impl State {
         self.created().map_or(0, |created| created.budget.wall_ms.saturating_sub(self.work_ms(now)))
     }
 
+    /// Files and folders that are left for calls.
+    #[must_use]
+    pub fn files_left(&self) -> u64 {
+        self.created().map_or(0, |created| created.budget.files.saturating_sub(self.spent.files))
+    }
+
+    /// Bytes of files that are left for calls.
+    #[must_use]
+    pub fn file_bytes_left(&self) -> u64 {
+        self.created().map_or(0, |created| created.budget.file_bytes.saturating_sub(self.spent.file_bytes))
+    }
+
+    /// What no call gets any more that reaches files.
+    pub(super) fn files_exhausted(&self) -> Option<BudgetPart> {
+        if self.files_left() == 0 {
+            Some(BudgetPart::Files)
+        } else if self.file_bytes_left() == 0 {
+            Some(BudgetPart::FileBytes)
+        } else {
+            None
+        }
+    }
+
     pub(super) fn exhausted(&self, now: Timestamp) -> Option<BudgetPart> {
         if self.fuel_left() == 0 {
             Some(BudgetPart::Fuel)
@@ -516,7 +552,15 @@ impl State {
                 item.call.output.as_ref().and_then(Payload::artifact).map(|digest| (digest, "output")),
             );
             found.extend(item.call.log.map(|digest| (digest, "log")));
-            found.extend(item.changes.changes().iter().filter_map(|change| Some((change.post?, "staged"))));
+            let changes = item.changes.changes();
+            // What only moves is not kept before it is applied, and then as an old content.
+            let moved: BTreeSet<Digest> = changes
+                .iter()
+                .filter(|change| change.kind.removes())
+                .filter_map(|change| change.pre)
+                .collect();
+            let staged = changes.iter().filter_map(|change| change.post).filter(|post| !moved.contains(post));
+            found.extend(staged.map(|digest| (digest, "staged")));
         }
         for step in &self.steps {
             found.extend(

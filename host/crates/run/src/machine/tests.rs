@@ -83,7 +83,13 @@ fn created(steps: &[Made], budget: BudgetRecord) -> Event {
     }))
 }
 
-const NO_BUDGET: BudgetRecord = BudgetRecord { calls: u64::MAX, fuel: u64::MAX, wall_ms: u64::MAX };
+const NO_BUDGET: BudgetRecord = BudgetRecord {
+    calls: u64::MAX,
+    fuel: u64::MAX,
+    wall_ms: u64::MAX,
+    files: u64::MAX,
+    file_bytes: u64::MAX,
+};
 
 fn call(step: usize, item: Option<u32>) -> CallRecord {
     CallRecord {
@@ -103,6 +109,7 @@ fn changes(step: usize, item: Option<u32>) -> ChangeSet {
         kind: ChangeKind::Create,
         pre: None,
         post: Some(digest("post")),
+        mode: None,
     }])
 }
 

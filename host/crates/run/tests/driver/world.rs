@@ -115,7 +115,14 @@ impl World {
                 if old.as_ref() != Some(&new) {
                     let kind = if old.is_some() { ChangeKind::Replace } else { ChangeKind::Create };
                     let (pre, post) = (old.as_deref().map(Digest::of), Some(Digest::of(&new)));
-                    changes = ChangeSet::new([Change { root: root(), path: path.clone(), kind, pre, post }]);
+                    changes = ChangeSet::new([Change {
+                        root: root(),
+                        path: path.clone(),
+                        kind,
+                        pre,
+                        post,
+                        mode: None,
+                    }]);
                     blobs.insert(Digest::of(&new), new);
                 }
                 returned(Value::String(path))
@@ -182,7 +189,7 @@ impl Invoke for Invoker {
 }
 
 impl Effects for World {
-    fn state(&self, change: &Change) -> Result<OnDisk, ApplyError> {
+    fn state(&self, change: &Change, _set: &ChangeSet) -> Result<OnDisk, ApplyError> {
         let found = self.read(&change.path).map(|bytes| Digest::of(&bytes));
         Ok(match found {
             found if found == change.post => OnDisk::Post,
@@ -197,7 +204,7 @@ impl Effects for World {
 
     fn apply(&self, change: &Change, contents: Option<&[u8]>, _key: &str) -> Result<HowApplied, ApplyError> {
         assert_eq!(contents.map(Digest::of), change.post, "the bytes are those that were approved");
-        match self.state(change)? {
+        match self.state(change, &ChangeSet::default())? {
             OnDisk::Post => return Ok(HowApplied::Already),
             OnDisk::Pre => {}
             OnDisk::Other(found) => {
@@ -431,7 +438,13 @@ pub(crate) fn plan(steps: Vec<CheckedStep>, outputs: &[(&str, Expr)]) -> Checked
         steps,
         outputs: outputs.iter().map(|(name, expr)| ((*name).to_owned(), expr.clone())).collect(),
         output_types: BTreeMap::new(),
-        budget: Budget { calls: 100_000, fuel: u64::MAX, wall_ms: u64::MAX },
+        budget: Budget {
+            calls: 100_000,
+            fuel: u64::MAX,
+            wall_ms: u64::MAX,
+            files: u64::MAX,
+            file_bytes: u64::MAX,
+        },
     }
 }
 
