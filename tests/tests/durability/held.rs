@@ -319,7 +319,7 @@ fn an_effect_that_may_not_send_does_not() {
     // Positive control: an effect that may, does, once somebody agreed.
     drop(call("mail.remove", "").exits(3).says("DELETE"));
     // What destroys is approved by typing its target.
-    drop(approve(&scene).exits(2).says("E-APPROVAL-CONFIRM"));
+    drop(approve(&scene).exits(4).says("E-APPROVAL-CONFIRM"));
     assert!(server.got().is_empty());
     drop(scene.run(&["approve", &scene.asked(), "--confirm", &format!("DELETE {url}")]).exits(0));
     assert!(server.got()[0].head.starts_with("DELETE /issues HTTP/1.1"));

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use tests::repository;
 
+use crate::folders::{MOVE, REMOVE, UNDO_MOVE};
 use crate::held::SEND;
 use crate::sweep::{APPROVE, INSTALL, PLAN_RUN, RESUME, UNDO};
 
@@ -25,9 +26,9 @@ fn every_label_in_the_sources_is_swept() {
         assert!(!found.is_empty(), "no labels `{prefix}` in `{path}`");
         labels.extend(found);
     }
-    let swept = [PLAN_RUN, APPROVE, RESUME, UNDO, INSTALL, SEND].concat();
+    let swept = [PLAN_RUN, APPROVE, RESUME, UNDO, INSTALL, MOVE, UNDO_MOVE, REMOVE, SEND].concat();
     let swept: BTreeSet<String> = swept.into_iter().map(str::to_owned).collect();
-    assert_eq!(labels, swept, "left: in the sources; right: in `sweep.rs`");
+    assert_eq!(labels, swept, "left: in the sources; right: in `sweep.rs`, `folders.rs` and `held.rs`");
 }
 
 /// The string literals in the file or folder that look like a label.

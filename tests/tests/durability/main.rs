@@ -3,6 +3,7 @@
 
 mod approvals;
 mod external;
+mod folders;
 mod held;
 mod interrupt;
 mod labels;

@@ -66,7 +66,7 @@ const VISITS_MAX: usize = 40;
 
 /// Runs `attempt` with each label and visit until the visit is not made any more, and asserts
 /// that the labels passed are exactly `labels`. `attempt` says how the killed command ended.
-fn sweep(labels: &[&str], code: i32, mut attempt: impl FnMut(&str) -> Outcome, mut settle: impl FnMut()) {
+pub fn sweep(labels: &[&str], code: i32, mut attempt: impl FnMut(&str) -> Outcome, mut settle: impl FnMut()) {
     for label in labels {
         let mut visits = 0;
         loop {

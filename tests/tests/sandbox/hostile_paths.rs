@@ -13,7 +13,7 @@ use tests::Env;
 use crate::guest::{call, install, run_plan, with_writer};
 
 /// What is in every file outside, and must be in no output.
-const CANARY: &str = "CANARY-90210";
+pub(crate) const CANARY: &str = "CANARY-90210";
 /// Paths of one call: the arguments of a process may have 128 KiB each.
 const PATHS_PER_CALL: usize = 60;
 
@@ -34,13 +34,13 @@ struct Hostile {
 }
 
 /// A workspace full of ways out, beside a folder that nobody may see.
-struct Place {
-    env: Env,
-    outside: PathBuf,
+pub(crate) struct Place {
+    pub(crate) env: Env,
+    pub(crate) outside: PathBuf,
 }
 
 impl Place {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let env = with_writer();
         let outside = env.folder().join("outside");
         fs::create_dir_all(outside.join("dir/sub")).unwrap();
@@ -58,7 +58,7 @@ impl Place {
     }
 
     /// Links to folders, each from itself out of the workspace or around in it.
-    fn folder_links(&self) -> Vec<(&'static str, PathBuf)> {
+    pub(crate) fn folder_links(&self) -> Vec<(&'static str, PathBuf)> {
         vec![
             ("absolute", self.outside.clone()),
             ("root", "/".into()),
@@ -78,7 +78,7 @@ impl Place {
         ]
     }
 
-    fn file_links(&self) -> Vec<(&'static str, PathBuf)> {
+    pub(crate) fn file_links(&self) -> Vec<(&'static str, PathBuf)> {
         vec![
             ("secret", self.outside.join("secret.txt")),
             ("passwd", "/etc/passwd".into()),
@@ -261,7 +261,7 @@ fn look_alikes() -> Vec<String> {
 }
 
 /// Says whether the answer is one that only the file system can have given.
-fn is_from_disk(answer: &str) -> bool {
+pub(crate) fn is_from_disk(answer: &str) -> bool {
     let texts = [
         "not found",
         "not a regular file",
@@ -269,6 +269,8 @@ fn is_from_disk(answer: &str) -> bool {
         "has a symbolic link",
         "leaves its root",
         "segment of the path is too long",
+        "already exists",
+        "neither a regular file nor a folder",
     ];
     texts.iter().any(|text| answer.contains(text))
 }

@@ -20,6 +20,8 @@ const HOST_CALL_BYTES: u64 = 16 * MIB;
 const OUTPUT: u64 = 4 * MIB;
 const STDIO: u64 = 64 << 10;
 const RANDOM: u64 = MIB;
+const FILES: u64 = 10_000;
+const FILE_BYTES: u64 = 64 * MIB;
 /// How often the right amount of work is looked for.
 const DEADLINE_TRIES: usize = 200;
 /// What the process may need beside the guest's memory.
@@ -268,6 +270,92 @@ fn bytes_of_host_calls_in_a_run() {
     drop(fetch(2 * piece).exits(0));
 }
 
+/// Each look counts: the same file again and again.
+#[test]
+fn files() {
+    let env = with_writer();
+    env.write("small", "x");
+    let look = |times| json!({ "root": "workspace", "path": "small", "times": times });
+    both_sides(&env, "test:writer/probe.stat-times", look, FILES, "files");
+    let used = call(&env, "test:writer/probe.stat-times", &look(17));
+    assert_eq!((&used["usage"]["files"], &used["usage"]["file_bytes"]), (&json!(17), &json!(0)), "{used:#}");
+    // In a folder that goes whole, each of its files.
+    for count in [under(FILES), over(FILES)] {
+        let folder = env.work().join("many");
+        fs::create_dir(&folder).unwrap();
+        for number in 0..count {
+            fs::write(folder.join(number.to_string()), "").unwrap();
+        }
+        let arguments = json!({ "root": "workspace", "source": "many", "target": "more" });
+        let said = call(&env, "test:writer/raw.rename", &arguments);
+        if count < FILES {
+            assert_eq!(said["status"], "requires_approval", "{}", said["status"]);
+        } else {
+            assert_eq!(said["steps"][0]["reason"]["code"], "E-CALL-TRAPPED", "{said:#}");
+            assert!(said.to_string().contains("more files and folders than it may"), "{said:#}");
+        }
+        fs::remove_dir_all(folder).unwrap();
+    }
+}
+
+/// The operation asks for 8 MiB in its manifest, less than it may move in host calls.
+#[test]
+fn bytes_of_files() {
+    let env = with_writer();
+    env.write("piece", vec![b'b'; 64 << 10]);
+    let read = |bytes: u64| json!({ "root": "workspace", "path": "piece", "times": bytes / (64 << 10) });
+    both_sides(&env, "test:writer/probe.read-times", read, 8 * MIB, "file_bytes");
+    // A file that is not read by the guest, and counts because its digest is needed.
+    for (size, fits) in [(under(FILE_BYTES), true), (over(FILE_BYTES), false)] {
+        fs::File::create(env.work().join("big")).unwrap().set_len(size).unwrap();
+        let arguments = json!({ "path": "big" });
+        let said = call(&env, "test:writer/edit.remove", &arguments);
+        assert_eq!(said["status"] == "requires_approval", fits, "{}", said["status"]);
+        if !fits {
+            assert!(said.to_string().contains("more bytes of files than it may"), "{said:#}");
+        }
+    }
+}
+
+/// The plan's budget, over the calls of a run: with nine of ten the second call fits, after ten there
+/// is nothing left for it.
+#[test]
+fn files_and_their_bytes_of_a_run() {
+    let env = with_writer();
+    env.write("piece", vec![b'x'; 1_000]);
+    let run = |budget: &Value, first: u32| {
+        let read = |times: u32, needs: &[&str]| {
+            json!({
+                "call": "p/probe.read-times",
+                "needs": needs,
+                "with": { "root": "workspace", "path": "piece", "times": times },
+            })
+        };
+        let plan = json!({
+            "schema": "capstan.plan/v1",
+            "name": "reads",
+            "packs": { "p": "test:writer ^0.1" },
+            "budget": budget,
+            "steps": { "first": read(first, &[]), "second": read(1, &["first"]) },
+        });
+        let path = env.folder().join("reads.plan.yaml");
+        fs::write(&path, format!("{plan:#}\n")).unwrap();
+        env.json(["plan", "run", path.to_str().unwrap(), "--no-prompt"])
+    };
+    for (budget, part) in
+        [(json!({ "files": 10 }), "files"), (json!({ "file-bytes": "10000B" }), "file-bytes")]
+    {
+        let fits = run(&budget, 8).exits(0).json();
+        assert_eq!((&fits["usage"]["files"], &fits["usage"]["file_bytes"]), (&json!(9), &json!(9_000)));
+        drop(run(&budget, 9).exits(0));
+        let over = run(&budget, 10).exits(1).says("E-RUN-BUDGET").says(&format!("`{part}`")).json();
+        assert_eq!((&over["status"], &over["usage"]["files"]), (&json!("failed"), &json!(10)));
+        // A call gets what is left, and not what its operation may have.
+        let trap = part.replace('-', "_");
+        drop(run(&budget, 11).exits(1).says("E-CALL-TRAPPED").says(&trap));
+    }
+}
+
 #[test]
 fn random_bytes() {
     let env = with_limits();
@@ -298,21 +386,21 @@ fn a_guest_that_stops_itself() {
 }
 
 /// What a call used and how large the process became for it.
-struct Peak {
-    said: Value,
+pub(crate) struct Peak {
+    pub(crate) said: Value,
     bytes: u64,
 }
 
 impl Peak {
     #[track_caller]
-    fn assert_grew_at_most(&self, baseline: &Self, bytes_max: u64) {
+    pub(crate) fn assert_grew_at_most(&self, baseline: &Self, bytes_max: u64) {
         let grown = self.bytes.saturating_sub(baseline.bytes);
         assert!(grown <= bytes_max, "the process grew by {grown} bytes, more than {bytes_max}");
     }
 }
 
 /// Calls, and watches the kernel's mark of the most memory that the process ever had.
-fn peak(env: &Env, operation: &str, arguments: &Value) -> Peak {
+pub(crate) fn peak(env: &Env, operation: &str, arguments: &Value) -> Peak {
     let mut command = env.command(["op", "call", operation, &arguments.to_string(), "--format", "json"]);
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
     let mut stdout = child.stdout.take().unwrap();

@@ -6,6 +6,7 @@ use std::fs;
 use std::os::unix::ffi::OsStrExt as _;
 
 use serde_json::json;
+use tests::Env;
 
 use crate::guest::{call, result, with_writer};
 
@@ -189,4 +190,38 @@ fn odd_names_are_written_after_approval() {
     }
     let one = call(&env, "test:writer/raw.read", &json!({ "root": "workspace", "path": "-rf" }));
     assert_eq!(one["result"], "after");
+}
+
+/// A file renamed, a folder made, another removed with what is in it: after approval, and back.
+#[test]
+fn odd_names_are_renamed_made_and_removed_whole() {
+    let env = with_writer();
+    let names: Vec<String> = names().into_iter().filter(|name| !name.contains('/')).collect();
+    assert!(names.len() >= 200, "{}", names.len());
+    fs::create_dir_all(env.work().join("moved")).unwrap();
+    fs::create_dir_all(env.work().join("made")).unwrap();
+    for name in &names {
+        env.write(&format!("files/{name}"), format!("of {name}"));
+        env.write(&format!("folders/{name}/{name}"), "inner");
+    }
+    let before = Env::tree(&env.work());
+    for names in names.chunks(PATHS_PER_CALL) {
+        let arguments = json!({ "root": "workspace", "names": names });
+        let staged = call(&env, "test:writer/probe.rearrange", &arguments);
+        assert_eq!(staged["status"], "requires_approval", "{staged:#}");
+        let approval = &staged["approvals"][0];
+        // Two for each name that moves, one that is made, two that go.
+        assert_eq!(approval["changes"].as_array().unwrap().len(), 5 * names.len());
+        let target = approval["confirm"].as_str().unwrap();
+        let done = env.json(["approve", "last", "--confirm", target]).exits(0).json();
+        assert_eq!(done["outputs"], json!({ "result": [] }), "no call failed");
+        for name in names {
+            assert_eq!(env.read(&format!("moved/{name}")), Some(format!("of {name}")), "{name:?}");
+            assert!(env.work().join(format!("made/{name}")).is_dir(), "{name:?}");
+            assert!(!env.work().join(format!("folders/{name}")).exists(), "{name:?}");
+        }
+        drop(env.run(["run", "undo", "last"]).exits(0));
+        assert_eq!(Env::tree(&env.work()), before);
+        assert_eq!(fs::read_dir(env.work().join("made")).unwrap().count(), 0);
+    }
 }

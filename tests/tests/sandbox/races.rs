@@ -9,7 +9,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use serde_json::json;
 use tests::Env;
 
-use crate::guest::{result, with_writer};
+use crate::guest::{call, result, with_writer};
+use crate::outside::Seen;
 
 const CANARY: &str = "CANARY-31337";
 
@@ -100,4 +101,65 @@ fn writes_never_go_through_the_link() {
     drop(env.run(["op", "call", "test:writer/edit.write", &arguments, "--no-prompt"]).exits(3));
     drop(env.run(["approve", "last"]).exits(0));
     assert_eq!(env.read("spot/f").as_deref(), Some("in peace"), "{applied} of 6 were applied in the race");
+}
+
+/// Whether the folder is the one that was there, or what an operation made of it.
+fn inside(env: &Env) -> Vec<String> {
+    Env::tree(&env.work()).into_keys().map(|path| path.to_str().unwrap().to_owned()).collect()
+}
+
+/// Staged in the race, and approved in it.
+#[test]
+fn operations_on_folders_never_go_through_the_link() {
+    let env = place();
+    fs::create_dir_all(env.folder().join("outside/sub")).unwrap();
+    fs::write(env.folder().join("outside/sub/deep"), CANARY).unwrap();
+    env.write("spot/sub/deep", "inside");
+    env.write("spare", "spare");
+    let outside = Seen::of(&env.folder().join("outside"));
+    let before = inside(&env);
+    let (mut staged, mut refused, mut applied) = (0, 0, 0);
+    for (operation, arguments) in [
+        ("create-dir", json!({ "root": "workspace", "path": "spot/new" })),
+        ("rename", json!({ "root": "workspace", "source": "spot/f", "target": "spot/g" })),
+        ("rename", json!({ "root": "workspace", "source": "spot/sub", "target": "moved" })),
+        ("rename", json!({ "root": "workspace", "source": "spare", "target": "spot/spare" })),
+        ("remove-tree", json!({ "root": "workspace", "path": "spot/sub" })),
+    ] {
+        for _ in 0..6 {
+            let mut view = serde_json::Value::Null;
+            while_swapping(&env, || {
+                view = call(&env, &format!("test:writer/raw.{operation}"), &arguments);
+                assert!(!view.to_string().contains(CANARY), "{view:#}");
+                if view["status"] == "requires_approval" {
+                    let confirm = view["approvals"][0]["confirm"].as_str();
+                    let words = confirm.map(|target| vec!["--confirm", target]).unwrap_or_default();
+                    let said = env.run([vec!["approve", "last"], words].concat());
+                    assert!(matches!(said.code, Some(0..=4)), "{}", said.said());
+                    assert!(!said.said().contains(CANARY), "{}", said.said());
+                }
+            });
+            assert_eq!(Seen::of(&env.folder().join("outside")), outside, "{operation}");
+            let Some(run) = view["run_id"].as_str() else {
+                refused += 1;
+                continue;
+            };
+            staged += 1;
+            // In peace it is finished or given up, and what it did is taken back.
+            if view["status"] != "failed" {
+                drop(env.run(["run", "resume", run, "--no-prompt"]));
+                drop(env.run(["run", "cancel", run]));
+                applied += usize::from(env.run(["run", "undo", run]).code == Some(0));
+            }
+            assert_eq!(inside(&env), before, "{operation}: {view:#}");
+            assert_eq!(Seen::of(&env.folder().join("outside")), outside, "{operation}");
+        }
+    }
+    eprintln!("{staged} staged, {refused} refused, {applied} applied and taken back");
+    assert!(staged > 0, "none got as far as an approval");
+    // In peace each of them works.
+    let arguments = json!({ "root": "workspace", "source": "spot/f", "target": "spot/g" }).to_string();
+    drop(env.run(["op", "call", "test:writer/raw.rename", &arguments, "--no-prompt"]).exits(3));
+    drop(env.run(["approve", "last"]).exits(0));
+    assert_eq!(env.read("spot/g").as_deref(), Some("inside"));
 }
