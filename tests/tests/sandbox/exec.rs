@@ -5,6 +5,7 @@
 
 mod confined;
 mod contained;
+mod orders;
 mod scopes;
 
 use std::collections::BTreeSet;

@@ -37,6 +37,7 @@ impl App {
             self.check_packs(&mut findings);
         }
         check_machine(&mut findings);
+        self.check_confinement(&mut findings);
         findings.view("this machine and home".to_owned())
     }
 
@@ -88,6 +89,30 @@ impl App {
             Err(error) => {
                 let hint = Some(format!("edit `{home}/grants.toml`"));
                 findings.add("error", "grants", error.to_string(), hint);
+            }
+        }
+    }
+
+    /// Whether programs can be run, which nothing but `exec` needs.
+    fn check_confinement(&self, findings: &mut Findings) {
+        let exec = match self.exec() {
+            Ok(exec) => exec,
+            Err(error) => return findings.add("error", "exec", error.to_string(), None),
+        };
+        let held = match exec.trial() {
+            Ok(held) => held,
+            Err(error) => {
+                let message = format!("no program is run for a pack: {error}");
+                return findings.add("note", "exec", message, None);
+            }
+        };
+        for held in held {
+            let what = &held.what;
+            match &held.reached {
+                None => findings.ok("exec", format!("a confined program cannot {what}")),
+                Some(reached) => {
+                    findings.add("error", "exec", format!("a confined program can {what}: {reached}"), None);
+                }
             }
         }
     }

@@ -171,6 +171,35 @@ impl Authority {
         self.live(capability) && below(self.requested(capability)) && below(self.granted(capability))
     }
 
+    /// The folders below `root` (the empty one is the root itself) of which all, but for names that
+    /// begin with a dot, is in reach of `capability`: those of scopes such as `workspace:docs/**`.
+    #[must_use]
+    pub fn whole_folders(&self, capability: Capability, root: &RootName) -> Vec<String> {
+        let folders = |scopes: &[Scope]| -> Vec<String> {
+            let scopes = scopes.iter().filter_map(Scope::as_path).filter(|scope| scope.root() == root);
+            scopes.filter_map(|scope| scope.whole_folder().map(ToOwned::to_owned)).collect()
+        };
+        if !self.live(capability) {
+            return Vec::new();
+        }
+        let (asked, given) = (folders(self.requested(capability)), folders(self.granted(capability)));
+        let within = |inner: &str, outer: &str| {
+            outer.is_empty()
+                || inner.strip_prefix(outer).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        let inner = |own: &[String], other: &[String]| -> Vec<String> {
+            own.iter().filter(|own| other.iter().any(|other| within(own, other))).cloned().collect()
+        };
+        let mut both = inner(&asked, &given);
+        both.extend(inner(&given, &asked));
+        both.sort();
+        both.dedup();
+        // What lies in another one is part of it.
+        let all = both.clone();
+        both.retain(|folder| !all.iter().any(|other| other != folder && within(folder, other)));
+        both
+    }
+
     /// Each capability that is requested or granted, and what became of it.
     pub fn explain(&self) -> impl Iterator<Item = Explanation<'_>> {
         self.rows.iter().map(|(capability, row)| Explanation {

@@ -18,6 +18,7 @@
 mod filesystem;
 mod filter;
 mod inside;
+mod mounts;
 mod outside;
 mod resources;
 mod trial;
@@ -38,7 +39,7 @@ const ORDER_BYTES_MAX: u64 = 512 << 20;
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Order {
     /// Run this.
-    Run(ExecRequest),
+    Run(Box<ExecRequest>),
     /// Run nothing, and try out what holds.
     Try(ExecLimits),
 }

@@ -66,6 +66,17 @@ impl ExecRunner {
         trial.as_ref().map(|trial| trial.holds.as_slice()).map_err(Clone::clone)
     }
 
+    /// Refuses where something that should hold a program was seen not to.
+    fn require_confinement(&self) -> Result<(), ExecError> {
+        let failed = |holds: &&Holds| holds.reached.is_some();
+        match self.trial()?.iter().find(failed) {
+            None => Ok(()),
+            Some(Holds { what, .. }) => {
+                Err(ExecError::Unsupported(format!("on this machine a confined program can {what}")))
+            }
+        }
+    }
+
     fn settings(&self) -> &ExecSettings {
         &self.0.settings
     }

@@ -131,6 +131,26 @@ static void change(const char *path) {
     said("unlink", unlink(other) == 0 ? 0 : unlink(path));
 }
 
+// hostile setid PATH: every way to make a file that runs as its owner or group.
+static void setid(const char *path) {
+    struct open_how {
+        unsigned long long flags, mode, resolve;
+    } how = {O_WRONLY | O_CREAT, 04600, 0};
+    said("plain mode", chmod(path, 0700));
+    said("chmod", chmod(path, 04700));
+    said("fchmod", fchmod(open(path, O_WRONLY), 02700));
+    said("fchmodat", fchmodat(AT_FDCWD, path, 06700, 0));
+#ifdef SYS_open
+    said("open", syscall(SYS_open, "new-1", O_WRONLY | O_CREAT, 04700));
+#else
+    said("open", open("new-1", O_WRONLY | O_CREAT, 04700));
+#endif
+    said("openat", openat(AT_FDCWD, "new-2", O_WRONLY | O_CREAT, 04700));
+    said("creat", creat("new-3", 04700));
+    said("mknod", mknod("new-4", S_IFREG | 04700, 0));
+    said("openat2", syscall(SYS_openat2, AT_FDCWD, "new-5", &how, sizeof how));
+}
+
 static void limit(const char *name, int resource) {
     struct rlimit limit;
     getrlimit(resource, &limit);
@@ -177,6 +197,7 @@ int main(int count, char **words) {
     if (!strcmp(what, "read")) read_file(first);
     if (!strcmp(what, "kernel")) kernel();
     if (!strcmp(what, "change")) change(first);
+    if (!strcmp(what, "setid")) setid(first);
     if (!strcmp(what, "self")) self();
     if (!strcmp(what, "kill")) said("kill", kill(atoi(first), 0));
     if (!strcmp(what, "execute")) {

@@ -45,6 +45,14 @@ impl PathScope {
         self.glob.is_literal()
     }
 
+    /// The folder of which it holds all, if it is a scope such as `workspace:docs/**`; empty for the
+    /// root itself.
+    #[must_use]
+    pub fn whole_folder(&self) -> Option<&str> {
+        let folder = if &*self.text == "**" { "" } else { self.text.strip_suffix("/**")? };
+        (!folder.contains(is_special) && (folder.is_empty() || check_path(folder).is_ok())).then_some(folder)
+    }
+
     /// Whether anything below the folder `dir` could be in the scope; `dir` is empty for the root
     /// itself. It may say yes where nothing exists, never no where something does.
     #[must_use]

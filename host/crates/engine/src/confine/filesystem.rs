@@ -2,7 +2,6 @@
 
 #![expect(clippy::disallowed_methods, reason = "this module opens what the program may reach")]
 
-use std::ffi::CString;
 use std::fs::File;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::MetadataExt as _;
@@ -12,10 +11,9 @@ use landlock::{
     RulesetAttr as _, RulesetCreated, RulesetCreatedAttr as _, RulesetStatus, Scope,
 };
 use rustix::fs::{Mode, OFlags, ResolveFlags};
-use rustix::mount::{MountFlags, MountPropagationFlags, mount, mount_change};
 
 use super::step;
-use crate::exec::{ExecError, ExecFolder, ExecLimits, SCRATCH};
+use crate::exec::{ExecError, ExecFolder, SCRATCH};
 
 /// The least that is asked of the kernel: it is the first whose rules hold truncation too. What later
 /// ones add is taken where it is there; namespaces and the filter hold the same.
@@ -38,66 +36,51 @@ const SETTINGS: [&str; 9] = [
 const READ_DEVICES: [&str; 4] = ["/dev/zero", "/dev/full", "/dev/random", "/dev/urandom"];
 /// The device that is written too.
 const NULL: &str = "/dev/null";
-/// Files and folders in the private folder.
-const SCRATCH_FILES: u64 = 16_384;
 
 /// What a program reaches beside the system's own.
 pub(super) struct Reach<'a> {
     pub(super) root: Option<&'a str>,
+    pub(super) writable: &'a [String],
     pub(super) program: Option<&'a File>,
 }
 
 /// Rules that are ready to be put on.
 pub(super) struct Rules(RulesetCreated);
 
-/// Goes to the folder that the program runs in, which is the one that was meant: its root has the
-/// numbers that were recorded, and no link leads to it from there.
+/// Goes to the folder that the program runs in: below the root, and no link leads to it from there.
 pub(super) fn enter(folder: &ExecFolder) -> Result<(), ExecError> {
-    // Before anything is mounted over what the path leads through.
+    let below = open_below(&open_root(folder)?, &folder.below)?;
+    rustix::process::fchdir(&below).map_err(|_| ExecError::NotFound)?;
+    let Some(hidden) = &folder.hidden else { return Ok(()) };
+    // Its own path would tell, and nothing that is there.
+    let here = step("find its folder", rustix::process::getcwd(Vec::new()))?;
+    if here.to_bytes().starts_with(hidden.as_bytes()) { Err(ExecError::NotFound) } else { Ok(()) }
+}
+
+/// The root's folder, if it is the one that was recorded.
+pub(super) fn open_root(folder: &ExecFolder) -> Result<File, ExecError> {
     let root = File::open(&folder.root).map_err(|_| ExecError::NotFound)?;
     let about = step("look at a folder", root.metadata())?;
-    if (about.dev(), about.ino()) != (folder.device, folder.inode) {
-        return Err(ExecError::NotFound);
+    if (about.dev(), about.ino()) == (folder.device, folder.inode) {
+        Ok(root)
+    } else {
+        Err(ExecError::NotFound)
     }
-    let below = if folder.below.is_empty() { "." } else { &folder.below };
+}
+
+/// The folder at `path` below `root`; empty for the root itself.
+pub(super) fn open_below(root: &File, path: &str) -> Result<OwnedFd, ExecError> {
+    let path = if path.is_empty() { "." } else { path };
     let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let below = rustix::fs::openat2(&root, below, flags, Mode::empty(), resolve);
-    let below = below.map_err(|_| ExecError::NotFound)?;
-    rustix::process::fchdir(&below).map_err(|_| ExecError::NotFound)?;
-    hide(folder)
+    rustix::fs::openat2(root, path, flags, Mode::empty(), resolve).map_err(|_| ExecError::NotFound)
 }
 
-/// Covers the host's own folder, if it is below the root.
-fn hide(folder: &ExecFolder) -> Result<(), ExecError> {
-    let what = "hide the host's own folder";
-    keep_mounts_private()?;
-    let Some(hidden) = &folder.hidden else { return Ok(()) };
-    let nothing = CString::new("size=4k,nr_inodes=2,mode=000").unwrap_or_default();
-    let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC | MountFlags::RDONLY;
-    step(what, mount("none", hidden.as_str(), "tmpfs", flags, nothing.as_c_str()))?;
-    // The folder that the program starts in may be in there, by a handle from before.
-    let here = step(what, rustix::process::getcwd(Vec::new()))?;
-    if here.to_bytes().starts_with(hidden.as_bytes()) {
-        return Err(ExecError::NotFound);
-    }
-    Ok(())
-}
-
-fn keep_mounts_private() -> Result<(), ExecError> {
-    let flags = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
-    step("keep mounts to itself", mount_change("/", flags))
-}
-
-/// Mounts the private folder and opens everything that the rules name.
-pub(super) fn open(limits: &ExecLimits, reach: &Reach<'_>) -> Result<Rules, ExecError> {
-    keep_mounts_private()?;
-    let options = format!("size={},nr_inodes={SCRATCH_FILES},mode=0700", limits.scratch_bytes);
-    let options = step("name the size of a folder in memory", CString::new(options))?;
-    let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
-    step("mount a folder in memory", mount("none", SCRATCH, "tmpfs", flags, options.as_c_str()))?;
+/// Opens everything that the rules name.
+pub(super) fn open(reach: &Reach<'_>) -> Result<Rules, ExecError> {
     let read = AccessFs::ReadFile | AccessFs::ReadDir;
-    let devices = AccessFs::MakeChar | AccessFs::MakeBlock;
+    let other = AccessFs::MakeChar | AccessFs::MakeBlock | AccessFs::Execute;
+    let all = AccessFs::from_all(LEAST) & !other;
     let mut rules = Rules(step("restrict files by Landlock", ruleset())?);
     for path in SYSTEM {
         rules.allow(open_path(path)?, read | AccessFs::Execute)?;
@@ -106,10 +89,13 @@ pub(super) fn open(limits: &ExecLimits, reach: &Reach<'_>) -> Result<Rules, Exec
         rules.allow(open_path(path)?, read)?;
     }
     rules.allow(open_path(NULL)?, AccessFs::ReadFile | AccessFs::WriteFile)?;
-    let all = AccessFs::from_all(LEAST) & !devices & !BitFlags::from(AccessFs::Execute);
     rules.allow(open_path(SCRATCH)?, all)?;
-    if let Some(root) = reach.root {
-        rules.allow(open_path(root)?, read)?;
+    if let Some(path) = reach.root {
+        rules.allow(open_path(path)?, read)?;
+        let root = step("open the root", File::open(path))?;
+        for folder in reach.writable {
+            rules.allow(Some(open_below(&root, folder)?), all)?;
+        }
     }
     if let Some(program) = reach.program {
         let program = step("keep the program's file", program.try_clone())?;

@@ -148,21 +148,40 @@ const NAMESPACES: &[i32] = &[
 /// What a file may be asked or told that is open. Everything else is a driver's or a file system's,
 /// some of which change a file that is open for reading.
 const IOCTLS: &[u64] = &[
-    libc::TCGETS as u64,
+    libc::TCGETS,
     0x802c_542a, // TCGETS2
-    libc::TIOCGWINSZ as u64,
-    libc::TIOCGPGRP as u64,
-    libc::FIONREAD as u64,
-    libc::FIONBIO as u64,
-    libc::FIOCLEX as u64,
-    libc::FIONCLEX as u64,
+    libc::TIOCGWINSZ,
+    libc::TIOCGPGRP,
+    libc::FIONREAD,
+    libc::FIONBIO,
+    libc::FIOCLEX,
+    libc::FIONCLEX,
     0x8008_6601, // FS_IOC_GETFLAGS
 ];
 
-/// Puts the filter on this process and all that it starts, for good.
-pub(super) fn install() -> Result<(), ExecError> {
+/// Calls that take the mode of a file that they make or change, and which argument it is.
+const MODES: &[(c_long, u8)] = &[
+    (libc::SYS_fchmod, 1),
+    (libc::SYS_fchmodat, 2),
+    (libc::SYS_fchmodat2, 2),
+    (libc::SYS_mknodat, 2),
+    (libc::SYS_openat, 3),
+];
+
+#[cfg(target_arch = "x86_64")]
+const OLD_MODES: &[(c_long, u8)] =
+    &[(libc::SYS_chmod, 1), (libc::SYS_creat, 1), (libc::SYS_mknod, 1), (libc::SYS_open, 2)];
+#[cfg(not(target_arch = "x86_64"))]
+const OLD_MODES: &[(c_long, u8)] = &[];
+
+/// A file that runs as its owner, or as its group.
+const SET_IDS: [libc::mode_t; 2] = [libc::S_ISUID, libc::S_ISGID];
+
+/// Puts the filter on this process and all that it starts, for good. One that `writes` may change
+/// the metadata of files, but make none that runs as somebody.
+pub(super) fn install(writes: bool) -> Result<(), ExecError> {
     let what = "filter system calls";
-    for filter in [filters::refused(), filters::absent()] {
+    for filter in [filters::refused(writes), filters::absent(writes)] {
         step(what, apply_filter(&step(what, filter)?))?;
     }
     step(what, apply_filter(&newer()))
@@ -205,9 +224,20 @@ mod filters {
         SeccompFilter::new(rules, SeccompAction::Allow, refuse, arch)?.try_into()
     }
 
-    pub(super) fn refused() -> Built<BpfProgram> {
-        let whole = [NETWORK, METADATA, OLD_METADATA, KERNEL, OLD_KERNEL];
-        let mut rules: Rules = whole.into_iter().flatten().map(|call| (*call, Vec::new())).collect();
+    pub(super) fn refused(writes: bool) -> Built<BpfProgram> {
+        let whole = [NETWORK, KERNEL, OLD_KERNEL].into_iter().flatten();
+        let mut rules: Rules = whole.map(|call| (*call, Vec::new())).collect();
+        if writes {
+            for (call, number) in MODES.iter().chain(OLD_MODES) {
+                let set_id = |bit: libc::mode_t| {
+                    let bit = u64::from(bit);
+                    SeccompRule::new(vec![argument(*number, SeccompCmpOp::MaskedEq(bit), bit)?])
+                };
+                rules.insert(*call, SET_IDS.into_iter().map(set_id).collect::<Built<_>>()?);
+            }
+        } else {
+            rules.extend(METADATA.iter().chain(OLD_METADATA).map(|call| (*call, Vec::new())));
+        }
         let namespace = |flag: &i32| {
             let flag = u64::from(flag.unsigned_abs());
             SeccompRule::new(vec![argument(0, SeccompCmpOp::MaskedEq(flag), flag)?])
@@ -229,7 +259,10 @@ mod filters {
         Ok(vec![SeccompRule::new(vec![family])?, kind(libc::SOCK_DGRAM)?, kind(libc::SOCK_RAW)?])
     }
 
-    pub(super) fn absent() -> Built<BpfProgram> {
-        build(ABSENT.iter().map(|call| (*call, Vec::new())).collect(), libc::ENOSYS)
+    pub(super) fn absent(writes: bool) -> Built<BpfProgram> {
+        // Its mode is where no filter sees it.
+        let hidden = writes.then_some(libc::SYS_openat2);
+        let calls = ABSENT.iter().copied().chain(hidden);
+        build(calls.map(|call| (call, Vec::new())).collect(), libc::ENOSYS)
     }
 }

@@ -14,7 +14,7 @@ use std::time::Instant;
 use rustix::fs::{MemfdFlags, OFlags, memfd_create};
 use rustix::process::{Signal, WaitOptions, WaitStatus, set_parent_process_death_signal, setsid, wait};
 
-use super::{Order, filesystem, filter, resources, step, trial};
+use super::{Order, filesystem, filter, mounts, resources, step, trial};
 use crate::exec::{Ending, ExecError, ExecRequest, Said, hash};
 
 pub(super) fn run(mut control: UnixStream) -> std::io::Result<()> {
@@ -33,12 +33,14 @@ fn carry_out(request: &ExecRequest) -> Result<Said, ExecError> {
     let program = open(request)?;
     let stdin = keep(&request.stdin).map_err(failed)?;
     // Everything that is reached by a path is open now.
+    mounts::arrange(&request.folder, &request.writable)?;
     filesystem::enter(&request.folder)?;
-    let reach = filesystem::Reach { root: Some(&request.folder.root), program: Some(&program) };
-    let rules = filesystem::open(&request.limits, &reach)?;
+    mounts::scratch(&request.limits)?;
+    let (root, writable) = (Some(&*request.folder.root), &*request.writable);
+    let rules = filesystem::open(&filesystem::Reach { root, writable, program: Some(&program) })?;
     resources::bound(&request.limits)?;
     rules.restrict()?;
-    filter::install()?;
+    filter::install(!request.writable.is_empty())?;
     start(request, &program, stdin)
 }
 

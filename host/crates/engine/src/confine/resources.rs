@@ -2,7 +2,9 @@
 
 #![expect(clippy::disallowed_methods, reason = "this module writes a bound of the process namespace")]
 
-use rustix::process::{DumpableBehavior, Resource, Rlimit, geteuid, set_dumpable_behavior, setrlimit};
+use rustix::process::{
+    DumpableBehavior, Resource, Rlimit, geteuid, getrlimit, set_dumpable_behavior, setrlimit,
+};
 use rustix::thread::{CapabilitySet, CapabilitySets, set_capabilities, set_no_new_privs};
 
 use super::step;
@@ -27,6 +29,8 @@ pub(super) fn bound(limits: &ExecLimits) -> Result<(), ExecError> {
         (Resource::Nproc, limits.tasks),
         (Resource::Core, NO_CORE),
     ] {
+        // Whoever started the host may have allowed less, and only root could go beyond.
+        let most = getrlimit(resource).maximum.map_or(most, |maximum| maximum.min(most));
         let limit = Rlimit { current: Some(most), maximum: Some(most) };
         step("bound what a process may use", setrlimit(resource, limit))?;
     }

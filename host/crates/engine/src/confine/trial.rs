@@ -10,7 +10,7 @@ use nix::sched::{CloneFlags, unshare};
 use rustix::fs::{Mode, chmod};
 use rustix::net::{AddressFamily, SocketType, socket};
 
-use super::{Holds, filesystem, filter, resources};
+use super::{Holds, filesystem, filter, mounts, resources};
 use crate::exec::{ExecError, ExecLimits};
 
 /// Threads at a time that no bound would allow.
@@ -20,11 +20,12 @@ const OTHERS: &str = "/proc/self/status";
 
 /// Confines this process as for a program, and tries to get out.
 pub(super) fn run(limits: &ExecLimits) -> Result<Vec<Holds>, ExecError> {
-    let reach = filesystem::Reach { root: None, program: None };
-    let rules = filesystem::open(limits, &reach)?;
+    mounts::keep_private()?;
+    mounts::scratch(limits)?;
+    let rules = filesystem::open(&filesystem::Reach { root: None, writable: &[], program: None })?;
     resources::bound(limits)?;
     rules.restrict()?;
-    filter::install()?;
+    filter::install(false)?;
     let reached = |what: &str, reached: Option<String>| Holds { what: what.to_owned(), reached };
     let done = |what: &str, done: bool| reached(what, done.then(|| "it can".to_owned()));
     let network = [AddressFamily::INET, AddressFamily::INET6, AddressFamily::UNIX, AddressFamily::NETLINK];

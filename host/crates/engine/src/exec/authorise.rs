@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use authority::{Authority, Denied, ExecCall, check_path};
-use base::RootName;
+use base::{Capability, Effect, RootName};
 
 use super::program::resolve;
 use super::{ExecError, ExecFolder, ExecRequest, ExecRunner, SCRATCH};
@@ -72,6 +72,9 @@ impl ExecRunner {
         };
         let digests = authority.permits_exec(&call).map_err(Refusal::Denied)?;
         let folder = folder(&root, wanted.folder, roots)?;
+        let changes = authority.effect() >= Effect::External;
+        let writable = changes.then(|| authority.whole_folders(Capability::FilesWrite, &root));
+        let writable = writable.unwrap_or_default();
         let settings = self.settings();
         let program = resolve(wanted.program, &settings.search)?;
         if digests.is_some_and(|digests| !digests.contains(&program.digest)) {
@@ -85,6 +88,7 @@ impl ExecRunner {
             arguments: wanted.arguments.to_vec(),
             variables,
             folder,
+            writable,
             stdin: wanted.stdin.to_vec(),
             limits: settings.limits,
         })

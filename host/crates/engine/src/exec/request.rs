@@ -20,6 +20,9 @@ pub struct ExecRequest {
     pub variables: BTreeMap<String, String>,
     /// Where.
     pub folder: ExecFolder,
+    /// Folders below the root that it may change, each without a `/` at its end; the empty one is
+    /// the root. None in operations of effect `read` and `write`.
+    pub writable: Vec<String>,
     /// Its standard input.
     #[serde(with = "as_base64")]
     pub stdin: Vec<u8>,

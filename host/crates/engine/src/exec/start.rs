@@ -17,7 +17,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
 
-use super::{ExecAnswer, ExecError, ExecRequest, ExecRunner, Said};
+use super::{ExecAnswer, ExecError, ExecLimits, ExecRequest, ExecRunner, Said};
 use crate::confine::{Order, Trial};
 
 /// How often the end of the call is looked for.
@@ -44,9 +44,11 @@ impl ExecRunner {
         output_max: u64,
         go_on: &dyn Fn() -> bool,
     ) -> Result<ExecAnswer, ExecError> {
+        self.require_confinement()?;
         let output_max = output_max.min(request.limits.output_bytes);
         let wall = Duration::from_millis(request.limits.wall_ms);
-        let (said, [stdout, stderr]) = self.watch(&Order::Run(request.clone()), output_max, wall, go_on)?;
+        let (said, [stdout, stderr]) =
+            self.watch(&Order::Run(Box::new(request.clone())), output_max, wall, go_on)?;
         match said {
             Said::Ended(ending, duration_ms) => Ok(ExecAnswer { ending, stdout, stderr, duration_ms }),
             Said::Failed(error) => Err(error),
@@ -55,7 +57,8 @@ impl ExecRunner {
     }
 
     pub(super) fn try_out(&self) -> Result<Trial, ExecError> {
-        let order = Order::Try(self.settings().limits);
+        // Threads cannot be counted where their stacks are what runs out.
+        let order = Order::Try(ExecLimits { memory_bytes: u64::MAX, ..self.settings().limits });
         match self.watch(&order, REPORT_BYTES_MAX as u64, TRIAL, &|| true)?.0 {
             Said::Tried(holds) => Ok(Trial { holds }),
             Said::Failed(error) => Err(error),
