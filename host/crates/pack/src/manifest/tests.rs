@@ -60,7 +60,7 @@ fn unknown_words_are_named_with_what_was_meant() {
         (
             "files-read",
             "exec",
-            "expected one of files-read, files-write, http-read, artifacts, clock, random",
+            "expected one of files-read, files-write, http-read, exec, artifacts, clock, random",
         ),
         ("\"read\"", "\"raed\"", "did you mean `read`?"),
         ("limits =", "limit =", "did you mean `limits`?"),
@@ -166,6 +166,39 @@ fn requests_have_the_form_of_their_capability() {
         assert_eq!(only(&format!("{MANIFEST_TEXT}{bad}\n")).code, Code::ManifestMalformed, "{bad}");
     }
     assert_eq!(only(&with("workspace:**", "workspace")).code, Code::ScopeMalformed);
+}
+
+/// A command is a table or the text that a grant has; both are the same scope.
+#[test]
+fn commands_are_tables_or_texts() {
+    let of = |list: &str| with("[capabilities]\n", &format!("[capabilities]\nexec = [{list}]\n"));
+    let scopes = |list: &str| -> Vec<String> {
+        let manifest = Manifest::parse(&of(list)).unwrap();
+        manifest.request.scopes(Capability::Exec).iter().map(Scope::to_string).collect()
+    };
+    let git = "{ program = \"git\", args = [\"log\", \"--oneline\", \"*\"] }";
+    assert_eq!(scopes(git), ["workspace:git log --oneline *"]);
+    assert_eq!(scopes("\"git log --oneline *\""), scopes(git));
+    let all = "{ program = \"date\", root = \"other\", env = [\"TZ={word}\"], args = [\"'a b'\", \"**\"] }";
+    assert_eq!(scopes(all), ["other:TZ={word} date 'a b' **"]);
+    assert_eq!(scopes("\"workspace:*\", { program = \"true\" }"), ["workspace:*", "workspace:true"]);
+    for (list, code, message) in [
+        ("{ args = [] }", Code::ManifestMalformed, "a command has no `program`"),
+        ("{ program = \"git\", arg = [] }", Code::ManifestUnknownKey, "unknown key `arg`"),
+        ("{ program = \"git\", args = \"log\" }", Code::ManifestMalformed, "`args` must be a list"),
+        ("{ program = 1 }", Code::ManifestMalformed, "`program` must be a text in quotes"),
+        ("{ program = \"/bin/git\" }", Code::ScopeMalformed, "expected the name of a program"),
+        ("{ program = \"sh\", args = [\"*\"] }", Code::ScopeMalformed, "`sh` runs what its arguments say"),
+        ("{ program = \"git\", args = [\"log *\"] }", Code::ScopeMalformed, "a word has white space"),
+        ("{ program = \"date\", env = [\"LD_PRELOAD=x\"] }", Code::ScopeMalformed, "cannot be set"),
+    ] {
+        let problem = only(&of(list));
+        assert_eq!(problem.code, code, "{list}");
+        assert!(problem.message.contains(message), "{list}: {}", problem.message);
+    }
+    // Of another capability it is no scope.
+    let paths = with("files-read = [", "files-read = [{ program = \"git\" }, ");
+    assert!(Manifest::parse(&paths).is_err());
 }
 
 #[test]
