@@ -76,6 +76,15 @@ impl Tree {
     pub(crate) fn command(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
         let mut command = Command::new(program);
         command.current_dir(&self.root).env("CARGO_TARGET_DIR", &self.target);
+        // What `cargo run` says of this tool is not said of what it builds: a build script that reads
+        // it would run anew, and much with it, whenever cargo is called with and without this tool.
+        for (name, _) in std::env::vars_os() {
+            let is_ours =
+                |name: &str| ["CARGO_PKG_", "CARGO_MANIFEST_"].iter().any(|our| name.starts_with(our));
+            if name.to_str().is_some_and(is_ours) {
+                command.env_remove(name);
+            }
+        }
         command
     }
 

@@ -61,14 +61,14 @@ impl Invoke for Calls {
     }
 
     fn send(&self, send: SendRequest) -> SendFuture {
-        let http = self.http.clone();
+        let (http, exec) = (self.http.clone(), self.exec.clone());
         let prepared = self.approved(&send);
         Box::pin(async move {
             let (call, mut tape, authority) = prepared?;
             let sent = tokio::task::spawn_blocking(move || {
                 // The client's own time bounds it, and nobody gives it up.
                 let limits = Limits { wall_ms: Limits::CEILING.wall_ms, ..send.limits };
-                let answer = call.perform(&authority, &http, limits, CancelToken::default());
+                let answer = call.perform(&authority, (&http, &exec), limits, CancelToken::default());
                 let summary = answer.summary.clone();
                 tape.push(&call, answer);
                 SendReport { tape: tape.to_bytes(), summary }

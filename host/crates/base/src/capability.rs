@@ -102,11 +102,15 @@ impl Capability {
         matches!(self, Self::HttpRead)
     }
 
-    /// Whether its calls are held: the host keeps the exact call, and makes it itself after somebody
-    /// approved it.
+    /// Whether its calls are held in an operation of `effect`: the host keeps the exact call, and makes
+    /// it itself after somebody approved it.
     #[must_use]
-    pub const fn is_held(self) -> bool {
-        matches!(self, Self::HttpSend)
+    pub fn is_held_in(self, effect: Effect) -> bool {
+        match self {
+            Self::HttpSend => true,
+            Self::Exec => effect >= Effect::External,
+            _ => false,
+        }
     }
 
     /// Whether a pack must request it and an operator must grant it.

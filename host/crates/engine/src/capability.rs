@@ -13,6 +13,8 @@ mod http_send;
 mod log;
 mod random;
 
+pub(crate) use exec::exec_answer;
+
 use authority::{Authority, Denied, DeniedReason};
 use base::Capability;
 use wasmtime::component::HasData;

@@ -13,7 +13,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::bindings::{http_send, types};
 use crate::budget::Budget;
-use crate::capability::{http_error, http_header};
+use crate::capability::{exec_answer, http_error, http_header};
+use crate::exec::{Ending, ExecRequest, ExecRunner};
 use crate::http::{HttpError, Request, admit_headers};
 use crate::tape::encode;
 use crate::{CancelToken, HttpClient};
@@ -24,6 +25,8 @@ use crate::{CancelToken, HttpClient};
 pub enum HeldCall {
     /// An HTTP request.
     HttpSend(HttpCall),
+    /// A run of a program.
+    Exec(Box<ExecRequest>),
 }
 
 /// An HTTP request as it is sent, but for what every request has: `host`, `user-agent`,
@@ -101,8 +104,9 @@ impl HeldCall {
     /// If the bytes are anything else.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, ReadHeldError> {
         let call: Self = serde_json::from_slice(bytes).map_err(|_| ReadHeldError)?;
-        let Self::HttpSend(http) = &call;
-        http.body.bytes()?;
+        if let Self::HttpSend(http) = &call {
+            http.body.bytes()?;
+        }
         Ok(call)
     }
 
@@ -117,6 +121,7 @@ impl HeldCall {
     pub fn capability(&self) -> Capability {
         match self {
             Self::HttpSend(_) => Capability::HttpSend,
+            Self::Exec(_) => Capability::Exec,
         }
     }
 
@@ -125,13 +130,17 @@ impl HeldCall {
     pub fn target(&self) -> String {
         match self {
             Self::HttpSend(http) => format!("{} {}", http.method, http.url),
+            Self::Exec(exec) => exec.command_line(),
         }
     }
 
     /// The whole call as text, for people. Unescaped: it is escaped where it is shown.
     #[must_use]
     pub fn text(&self) -> String {
-        let Self::HttpSend(http) = self;
+        let http = match self {
+            Self::HttpSend(http) => http,
+            Self::Exec(exec) => return exec.text(),
+        };
         let headers = http.headers.iter().map(|(name, value)| format!("{name}: {value}\n"));
         let body = match &http.body {
             Body::Text(text) => text.clone(),
@@ -147,12 +156,15 @@ impl HeldCall {
     pub fn perform(
         &self,
         authority: &Authority,
-        http: &HttpClient,
+        (http, exec): (&HttpClient, &ExecRunner),
         limits: Limits,
         cancel: CancelToken,
     ) -> Answer {
-        let Self::HttpSend(call) = self;
         let budget = Budget::new(limits, cancel);
+        let call = match self {
+            Self::HttpSend(call) => call,
+            Self::Exec(request) => return run(request, exec, &budget),
+        };
         let received = Cell::new(0);
         let sent = call.send(authority, http, &budget, &received);
         let summary = match &sent {
@@ -163,6 +175,25 @@ impl HeldCall {
         let encoded = encode(&sent).unwrap_or_default();
         Answer { encoded, moved: received.get().min(budget.bytes_left()), summary }
     }
+}
+
+/// Runs an approved program, which is confined as any other.
+fn run(request: &ExecRequest, exec: &ExecRunner, budget: &Budget) -> Answer {
+    let go_on = || budget.check_time().is_ok();
+    let done = exec.perform(request, budget.bytes_left(), &go_on);
+    let (moved, summary) = match &done {
+        Ok(answer) => {
+            let bytes = (answer.stdout.len() + answer.stderr.len()) as u64;
+            let ending = match answer.ending {
+                Ending::Exited(code) => format!("exited with {code}"),
+                Ending::Signalled(signal) => format!("ended by signal {signal}"),
+            };
+            (bytes, format!("{ending}, {bytes} bytes"))
+        }
+        Err(error) => (0, format!("not run to its end: {error}")),
+    };
+    // Both kinds of answer have a form; an empty one would be refused when it is played.
+    Answer { encoded: encode(&exec_answer(done)).unwrap_or_default(), moved, summary }
 }
 
 impl HttpCall {

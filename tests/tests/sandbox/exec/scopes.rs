@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{HOSTILE, hostile, line, printed, reason, run, run_with, with_hostile, with_programs};
 
@@ -182,12 +182,45 @@ fn it_runs_in_a_folder_of_its_root_and_nowhere_else() {
 }
 
 #[test]
-fn an_external_operation_runs_nothing_yet() {
-    let env = with_hostile();
-    let plan = json!({ "program": HOSTILE, "arguments": ["self"], "stdin": null, "folder": null });
-    let outcome =
-        crate::guest::run_plan(&env, "capstan:exec", "program.run-external", &json!({ "command": plan }));
-    assert!(outcome.said().contains("would have to be approved"), "{}", outcome.said());
-    let said = printed(&env, HOSTILE, &["self"]);
-    assert_eq!(line(&said, "seccomp"), "2");
+fn an_external_operation_runs_exactly_what_was_approved_and_once() {
+    let env = with_programs(&["exec=workspace:touch *", "files-write=workspace:made/**"]);
+    fs::create_dir(env.work().join("made")).unwrap();
+    let start = |file: &str| {
+        let command = json!({ "program": "touch", "arguments": [file], "stdin": null, "folder": null });
+        let arguments = json!({ "command": command });
+        crate::guest::run_plan(&env, "capstan:exec", "program.run-external", &arguments).exits(3).json()
+    };
+    let approve = |run: &Value| {
+        let waiting = &run["approvals"][0];
+        env.json(["approve", waiting["id"].as_str().unwrap()])
+    };
+    let run = start("made/it");
+    let call = &run["approvals"][0]["call"];
+    assert_eq!((call["capability"].as_str(), call["target"].as_str()), (Some("exec"), Some("touch made/it")));
+    let text = call["text"].as_str().unwrap();
+    for shown in ["argument: \"made/it\"", "digest: sha256:", "may change: `made`", "variable: PATH="] {
+        assert!(text.contains(shown), "{shown} in {text}");
+    }
+    assert!(!env.work().join("made/it").exists(), "run before anybody agreed");
+    let done = approve(&run).exits(0).json();
+    assert_eq!(done["outputs"]["found"]["code"], 0, "{done:#}");
+    assert!(env.work().join("made/it").exists());
+    assert_eq!(done["steps"][0]["sent"][0]["answer"], "exited with 0, 0 bytes");
+    // Approved or not, it is confined to the folders that are granted.
+    let done = approve(&start("beside")).exits(0).json();
+    assert_eq!(done["outputs"]["found"]["success"], false, "{done:#}");
+    assert!(!env.work().join("beside").exists());
+    // The program's file is part of what was approved.
+    let env = with_programs(&["exec=workspace:swapped", "files-write=workspace:**"]);
+    let program = env.folder().join("programs/swapped");
+    fs::copy("/usr/bin/true", &program).unwrap();
+    let command = json!({ "program": "swapped", "arguments": [], "stdin": null, "folder": null });
+    let arguments = json!({ "command": command });
+    let run =
+        crate::guest::run_plan(&env, "capstan:exec", "program.run-external", &arguments).exits(3).json();
+    fs::remove_file(&program).unwrap();
+    fs::copy("/usr/bin/false", &program).unwrap();
+    let said = env.json(["approve", run["approvals"][0]["id"].as_str().unwrap()]);
+    assert!(said.said().contains("run again, the operation makes another call"), "{}", said.said());
+    assert_eq!(said.exits(3).json()["steps"][0]["sent"], json!([]));
 }

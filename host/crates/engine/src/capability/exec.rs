@@ -5,15 +5,13 @@ use base::{Capability, Effect, RootName};
 
 use super::Inert;
 use crate::bindings::exec::{self, Ending as WitEnding, ExecError as Wit, Outcome, Request};
-use crate::exec::{Ending, ExecAnswer, ExecError, Refusal, Wanted};
+use crate::exec::{Ending, ExecAnswer, ExecError, ExecRequest, Refusal, Wanted};
 use crate::guest::Guest;
-
-/// What the guest is told where a run would have to be approved first.
-const NOT_HELD: &str = "operations of effect `external` and `destructive` cannot run programs yet: \
-                        a run would have to be approved before it";
+use crate::held::HeldCall;
 
 impl Guest {
-    fn run_once(&mut self, request: &Request) -> Result<Outcome, Refusal> {
+    /// What exactly is run, if the call's authority permits it.
+    fn order(&self, request: &Request) -> Result<ExecRequest, Refusal> {
         let wanted = Wanted {
             program: &request.program,
             arguments: &request.arguments,
@@ -22,11 +20,18 @@ impl Guest {
             folder: &request.folder,
             stdin: &request.stdin,
         };
-        let exec = &self.host.exec;
-        let order = exec.authorise(&wanted, &self.authority, &self.host.roots)?;
-        let go_on = || self.budget.check_time().is_ok();
-        Ok(outcome(exec.perform(&order, self.budget.bytes_left(), &go_on)?))
+        self.host.exec.authorise(&wanted, &self.authority, &self.host.roots)
     }
+
+    fn run_once(&self, order: &ExecRequest) -> Result<Outcome, ExecError> {
+        let go_on = || self.budget.check_time().is_ok();
+        self.host.exec.perform(order, self.budget.bytes_left(), &go_on).map(outcome)
+    }
+}
+
+/// What a guest is told of a run.
+pub(crate) fn exec_answer(done: Result<ExecAnswer, ExecError>) -> Result<Outcome, Wit> {
+    done.map(outcome).map_err(wit)
 }
 
 fn outcome(answer: ExecAnswer) -> Outcome {
@@ -60,10 +65,14 @@ fn size(request: &Request) -> usize {
 impl exec::Host for Guest {
     fn run(&mut self, request: Request) -> wasmtime::Result<Result<Outcome, Wit>> {
         self.budget.enter(size(&request))?;
-        if self.authority.effect() >= Effect::External {
-            return Ok(Err(Wit::Denied(NOT_HELD.to_owned())));
-        }
-        let done = self.run_once(&request);
+        let order = match self.order(&request) {
+            // What may change something waits for somebody who agrees.
+            Ok(order) if self.authority.effect() >= Effect::External => {
+                return self.sent(HeldCall::Exec(Box::new(order)));
+            }
+            order => order,
+        };
+        let done = order.and_then(|order| Ok(self.run_once(&order)?));
         // A call that is over ends here, whatever its program was doing.
         self.budget.check_time()?;
         match done {

@@ -30,6 +30,37 @@ pub struct ExecRequest {
     pub limits: ExecLimits,
 }
 
+impl ExecRequest {
+    /// The program and its arguments on one line, each word that is not plain in quotes.
+    pub(crate) fn command_line(&self) -> String {
+        let plain = |word: &str| {
+            !word.is_empty() && word.chars().all(|c| c.is_ascii_alphanumeric() || "-_=:/.,@%+".contains(c))
+        };
+        let words = std::iter::once(&self.program.name).chain(&self.arguments);
+        let words = words.map(|word| if plain(word) { word.clone() } else { format!("{word:?}") });
+        words.collect::<Vec<_>>().join(" ")
+    }
+
+    /// All of it, for whoever approves it.
+    pub(crate) fn text(&self) -> String {
+        let list = |name: &str, values: &mut dyn Iterator<Item = String>| {
+            values.map(|value| format!("{name}: {value}\n")).collect::<String>()
+        };
+        let words = list("argument", &mut self.arguments.iter().map(|word| format!("{word:?}")));
+        let variables =
+            list("variable", &mut self.variables.iter().map(|(name, value)| format!("{name}={value:?}")));
+        let changes = list("may change", &mut self.writable.iter().map(|below| format!("`{below}`")));
+        let ExecFolder { root, below, .. } = &self.folder;
+        format!(
+            "{}\nprogram: {}\ndigest: {}\n{words}folder: `{below}` in `{root}`\n{changes}{variables}\n{}",
+            self.command_line(),
+            self.program.path,
+            self.program.digest,
+            String::from_utf8_lossy(&self.stdin),
+        )
+    }
+}
+
 /// A program's file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -247,6 +247,11 @@ pub(super) async fn send(command: Command, check: Check, request: SendRequest) -
     if let Some(event) = refuse_unsigned(&check, check.approval.as_ref()) {
         return Ok(Work::new(command, vec![event]));
     }
+    // An earlier process may have intended it, when other grants were in force.
+    let changed = check.approval.as_ref().map(|asked| differences(&asked.binding, &check.binding));
+    if let Some(changed) = changed.filter(|changed| !changed.is_empty()) {
+        return Ok(Work::new(command, vec![yield_stale(&check.step, &changed)]));
+    }
     check.host.probe.reach(BEFORE_SEND);
     let sent = check.host.invoke.send(request).await;
     check.host.probe.reach(AFTER_SEND);
