@@ -1,10 +1,12 @@
 //! Views as text for people. Text that came from packs, files or other people is made visible.
 
+mod grant;
 mod pack;
 mod run;
 
+pub(super) use grant::{explain, grant, granted, tighten};
 pub(super) use pack::{
-    audit, build, explain, inspect, install, operation, operations, packs, requested_grants, sign, validate,
+    audit, build, inspect, install, operation, operations, packs, requested_grants, sign, validate,
 };
 pub(super) use run::{approval, approvals, artifact, call, event, plan, run, runs, undo, whole_approval};
 

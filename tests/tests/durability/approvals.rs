@@ -130,6 +130,50 @@ fn withdrawn_grants_refuse_the_run() {
     scene.assert_done_once(BASE);
 }
 
+/// Edits a file of the home.
+fn edit(scene: &Scene, name: &str, from: &str, to: &str) {
+    let path = scene.env.home().join(name);
+    let text = std::fs::read_to_string(&path).expect("the file is there");
+    std::fs::write(&path, text.replace(from, to)).expect("the file can be written");
+}
+
+#[test]
+fn grants_that_ended_meanwhile_refuse_the_run() {
+    let scene = Scene::new();
+    let id = scene.stage(&[]);
+    edit(&scene, "grants.toml", "signer =", "expires = 2001-01-01T00:00:00Z\nsigner =");
+    for words in [&["approve", &id][..], &["run", "resume", "last"]] {
+        let said = scene.run(words).exits(4).says("E-RUN-STALE").says("E-PLAN-GRANT");
+        drop(said.says("the grant has expired"));
+    }
+    assert_untouched(&scene);
+    assert_eq!(count(&scene.events("last"), "approval_granted"), 0);
+    edit(&scene, "grants.toml", "expires = 2001", "expires = 2901");
+    drop(scene.run(&["approve", &id]).exits(0));
+    scene.assert_done_once(BASE);
+}
+
+#[test]
+fn one_of_two_grants_that_ended_meanwhile_makes_the_approval_stale() {
+    let scene = Scene::new();
+    let more = ["grant", "add", "capstan:files", "files-write=workspace:*.txt", "--expires", "1d"];
+    drop(scene.run(&more).exits(0));
+    let id = scene.stage(&[]);
+    let text = std::fs::read_to_string(scene.env.home().join("grants.toml")).expect("there are grants");
+    let line = text.lines().find(|line| line.starts_with("expires")).expect("one ends");
+    edit(&scene, "grants.toml", line, "expires = 2001-01-01T00:00:00Z");
+    assert_stops(&scene, &id, "E-APPROVAL-STALE", "authority");
+}
+
+#[test]
+fn a_ceiling_that_came_meanwhile_makes_the_approval_stale() {
+    let scene = Scene::new();
+    let id = scene.stage(&[]);
+    let ceiling = "[ceiling]\nfiles-read = true\nfiles-write = [\"workspace:**\"]\n";
+    edit(&scene, "config.toml", "mode = \"solo\"", &format!("mode = \"solo\"\n{ceiling}"));
+    assert_stops(&scene, &id, "E-APPROVAL-STALE", "authority");
+}
+
 #[test]
 fn a_run_that_cannot_go_on_can_be_rejected() {
     let scene = Scene::new();

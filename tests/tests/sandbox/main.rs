@@ -5,6 +5,7 @@
 
 mod authority_keys;
 mod compiling;
+mod consent;
 mod disclosure;
 mod effects;
 mod exec;
@@ -23,3 +24,4 @@ mod own_home;
 mod races;
 mod spinning_start;
 mod tampering;
+mod tightening;

@@ -2,27 +2,27 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use authority::{Authority, Grants};
+use authority::Authority;
 use base::{Effect, OperationName, PackId};
 use pack::VerifiedPack;
 use plan::{Catalog, CatalogOperation, CatalogPack, MissingGrant};
 
+use crate::Error;
 use crate::app::App;
-use crate::{Error, grants};
+use crate::consent::Consent;
 
 /// The installed packs, each verified when it was loaded.
 pub(crate) struct InstalledPacks {
     pub(crate) packs: BTreeMap<PackId, VerifiedPack>,
     /// The names of all that is installed, to suggest from.
     names: BTreeSet<PackId>,
-    pub(crate) grants: Grants,
+    pub(crate) consent: Consent,
 }
 
 impl InstalledPacks {
-    /// The authority of a call of `effect` by `id`; a pack that is not installed has none.
+    /// The authority of a call of `effect` by `id` now; a pack that is not installed has none.
     pub(crate) fn authority(&self, id: &PackId, effect: Effect) -> Option<Authority> {
-        let pack = self.packs.get(id)?;
-        Some(Authority::of(&pack.manifest().request, &self.grants, id, effect))
+        Some(self.consent.authority(self.packs.get(id)?, effect))
     }
 }
 
@@ -39,7 +39,7 @@ impl App {
             }
         }
         let names = packs.keys().cloned().collect();
-        Ok(InstalledPacks { packs, names, grants: grants::load(&self.home)? })
+        Ok(InstalledPacks { packs, names, consent: self.consent()? })
     }
 
     /// Adds the names of the packs that were not loaded, so that a misspelt one can be suggested.
@@ -75,12 +75,17 @@ impl Catalog for InstalledPacks {
             function,
             effect: declared.effect,
             idempotent: declared.idempotent,
-            limits: declared.limits.resolve(),
+            limits: authority.limits(declared.limits.resolve()),
             request: permitted.filter(|capability| capability.permitted_by(declared.effect)).collect(),
             missing: authority
                 .missing()
                 .into_iter()
-                .map(|missing| MissingGrant { capability: missing.capability, grant: missing.grant })
+                .map(|missing| MissingGrant {
+                    capability: missing.capability,
+                    lapsed: missing.lapsed,
+                    flags: missing.flags,
+                    grant: missing.grant,
+                })
                 .collect(),
             authority: authority.digest(),
         })

@@ -1,8 +1,10 @@
 //! The operator's settings: `config.toml`.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use base::{Code, Refusal, parse_bytes, parse_duration_ms};
+use authority::{Ceiling, LimitCaps, LimitKind, Scope};
+use base::{Capability, Code, Refusal, parse_bytes, parse_duration_ms};
 use engine::{CompileLimits, ExecLimits, ExecSettings};
 use serde::Deserialize;
 
@@ -29,6 +31,12 @@ mode = \"solo\"
 # memory = \"4GiB\"     # address space, each process
 # scratch = \"64MiB\"   # its private folder
 # output = \"16MiB\"    # standard output and error together
+# What no grant can give more than. With this table, a capability that is not in it is forbidden.
+# `true` allows all of one; `limits` are upper bounds for every call.
+# [ceiling]
+# files-read = [\"workspace:**\"]
+# clock = true
+# limits = { fuel = \"2G\", wall = \"10s\", memory = \"64MiB\" }
 ";
 
 /// The settings.
@@ -40,6 +48,8 @@ pub(crate) struct Config {
     pub(crate) exec_path: Vec<PathBuf>,
     /// What one run of a program may use.
     pub(crate) exec_limits: ExecLimits,
+    /// What no grant can give more than.
+    pub(crate) ceiling: Ceiling,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -51,6 +61,16 @@ struct File {
     compile: Compile,
     #[serde(default)]
     exec: Exec,
+    ceiling: Option<BTreeMap<String, Allowed>>,
+}
+
+/// A line of the ceiling: of a capability, or its limits.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum Allowed {
+    All(bool),
+    Scopes(Vec<String>),
+    Limits(BTreeMap<String, String>),
 }
 
 /// Who approves. The one mode that there is.
@@ -105,7 +125,43 @@ pub(crate) fn load(home: &Home) -> Result<Config, Error> {
         let relative = relative.display();
         return Err(malformed(&format!("`[exec] path` has `{relative}`, which is no absolute path")));
     }
-    Ok(Config { compile, exec_path, exec_limits })
+    let ceiling = file.ceiling.map(ceiling).transpose()?.unwrap_or_default();
+    Ok(Config { compile, ceiling, exec_path, exec_limits })
+}
+
+/// The ceiling: an allow-list, so that a line which says nothing is a mistake.
+fn ceiling(lines: BTreeMap<String, Allowed>) -> Result<Ceiling, Error> {
+    let mut ceiling = Ceiling::closed();
+    for (name, allowed) in lines {
+        let wrong = |message: &str| malformed(&format!("`ceiling.{name}`: {message}"));
+        if let ("limits", Allowed::Limits(limits)) = (name.as_str(), &allowed) {
+            ceiling.lower(&bounds(limits).map_err(|message| wrong(&message))?);
+            continue;
+        }
+        let capability: Capability =
+            name.parse().map_err(|_| wrong("it is neither a capability nor `limits`"))?;
+        let scopes = match allowed {
+            Allowed::All(true) => None,
+            Allowed::Scopes(texts) if capability.has_scope() => {
+                let scopes = texts.iter().map(|text| Scope::parse(capability, text));
+                Some(scopes.collect::<Result<Vec<_>, _>>().map_err(|error| wrong(&error.to_string()))?)
+            }
+            Allowed::All(false) => return Err(wrong("what is not in the list is forbidden: leave it out")),
+            Allowed::Scopes(_) => return Err(wrong("it has no scopes: write `true`")),
+            Allowed::Limits(_) => return Err(wrong("expected `true` or a list of scopes")),
+        };
+        ceiling.allow(capability, scopes).map_err(|error| wrong(&error.to_string()))?;
+    }
+    Ok(ceiling)
+}
+
+fn bounds(limits: &BTreeMap<String, String>) -> Result<LimitCaps, String> {
+    let mut bounds = LimitCaps::new();
+    for (name, amount) in limits {
+        let kind: LimitKind = name.parse()?;
+        bounds.lower(kind, kind.parse_amount(amount).map_err(|error| error.to_string())?);
+    }
+    Ok(bounds)
 }
 
 fn quantity(

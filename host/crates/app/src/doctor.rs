@@ -85,7 +85,14 @@ impl App {
             }
         }
         match self.grant_list(None) {
-            Ok(grants) => findings.ok("grants", format!("{} grant(s)", grants.len())),
+            Ok(grants) => {
+                findings.ok("grants", format!("{} grant(s)", grants.len()));
+                let lapsed = grants.iter().filter(|grant| !grant.in_force).count();
+                if lapsed > 0 {
+                    let message = format!("{lapsed} grant(s) are not in force");
+                    findings.add("note", "grants", message, Some("capstan grant list".to_owned()));
+                }
+            }
             Err(error) => {
                 let hint = Some(format!("edit `{home}/grants.toml`"));
                 findings.add("error", "grants", error.to_string(), hint);

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use authority::{Authority, Grants, PathScope, Scope};
+use authority::{Authority, DecidedBy, DeniedReason, Scope, Standing};
 use base::{Digest, Effect, Limits, PackId};
 use engine::files::Roots;
 use engine::{ArtifactError, Artifacts, CancelToken, HostContext, Invocation, Outcome};
@@ -12,9 +12,10 @@ use pack::VerifiedPack;
 use values::{FunctionType, Type, Value};
 
 use crate::app::App;
+use crate::consent::Consent;
 use crate::packs::parse_id;
 use crate::view::{Finding, HealthView};
-use crate::{Error, grants, system};
+use crate::{Error, system};
 
 /// The interface through which a pack speaks about itself.
 const HEALTH: &str = "capstan:pack/health";
@@ -60,9 +61,10 @@ impl App {
                 );
                 findings.ok("digests", format!("{} files are what was signed", pack.statement().files.len()));
                 findings.ok("abi", format!("host interfaces {}", pack.statement().host_abi));
-                check_grants(&mut findings, &pack, &grants::load(&self.home)?);
-                check_limits(&mut findings, &pack);
-                self.check_own(&mut findings, &pack)?;
+                let consent = self.consent()?;
+                check_grants(&mut findings, &pack, &consent);
+                check_limits(&mut findings, &pack, &consent);
+                self.check_own(&mut findings, &pack, &consent)?;
             }
             Err(Error::Refused(refusal)) if refusal.code == base::Code::PackUnknown => {
                 return Err(refusal.into());
@@ -82,7 +84,12 @@ impl App {
         Ok(findings.view(id.to_string()))
     }
 
-    fn check_own(&self, findings: &mut Findings, pack: &VerifiedPack) -> Result<(), Error> {
+    fn check_own(
+        &self,
+        findings: &mut Findings,
+        pack: &VerifiedPack,
+        consent: &Consent,
+    ) -> Result<(), Error> {
         if !pack.inspection().health {
             findings.add("note", "own check", "the pack exports no `capstan:pack/health`", None);
             return Ok(());
@@ -101,6 +108,8 @@ impl App {
             }
         };
         let text = || Some(Box::new(Type::String));
+        let standing = Standing::none(id.clone());
+        let authority = Authority::of(&pack.manifest().request, &standing, &consent.ceiling, Effect::Pure);
         let report = program.invoke(Invocation {
             interface: HEALTH.to_owned(),
             function: "check".to_owned(),
@@ -109,8 +118,8 @@ impl App {
                 result: Some(Type::Result { ok: text(), err: text() }),
             },
             arguments: Vec::new(),
-            limits: Limits::DEFAULT,
-            authority: Authority::of(&pack.manifest().request, &Grants::new(), id, Effect::Pure),
+            limits: authority.limits(Limits::DEFAULT),
+            authority,
             host: HostContext {
                 roots: Arc::new(
                     Roots::open(BTreeMap::<_, PathBuf>::new())
@@ -146,25 +155,25 @@ impl App {
     }
 }
 
-fn check_grants(findings: &mut Findings, pack: &VerifiedPack, grants: &Grants) {
+fn check_grants(findings: &mut Findings, pack: &VerifiedPack, consent: &Consent) {
     let id: &PackId = &pack.manifest().id;
-    let authority = Authority::of(&pack.manifest().request, grants, id, Effect::Destructive);
+    let authority = consent.authority(pack, Effect::Destructive);
     let missing = authority.missing();
     for missing in &missing {
-        let hint = authority::grant_command(id, &missing.grant);
-        findings.add(
-            "note",
-            "grants",
-            format!("`{}` is requested and not granted", missing.capability),
-            Some(hint),
-        );
+        let why = missing.lapsed.unwrap_or("is requested and not granted");
+        let message = format!("`{}` {why}", missing.capability);
+        findings.add("note", "grants", message, Some(missing.command(id)));
     }
     for capability in pack.unused_requests() {
         findings.add("note", "grants", format!("`{capability}` is requested and never imported"), None);
     }
     for row in authority.explain() {
         let (Some(requested), Some(granted)) = (row.requested, row.granted) else { continue };
-        if !requested.iter().all(|scope| granted.iter().any(|granted| covers(granted, scope))) {
+        if row.blocked == Some(DeniedReason::Ceiling) {
+            let message = format!("the ceiling in `config.toml` forbids `{}`", row.capability);
+            findings.add("note", "grants", message, None);
+        }
+        if !requested.iter().all(|scope| granted.iter().any(|granted| scope.is_within(granted))) {
             let [requested, granted] = [requested, granted].map(listed);
             let message =
                 format!("`{}` is requested for {requested}, and granted for {granted}", row.capability);
@@ -176,32 +185,22 @@ fn check_grants(findings: &mut Findings, pack: &VerifiedPack, grants: &Grants) {
     }
 }
 
-/// Whether all that is requested is plainly granted.
-fn covers(granted: &Scope, requested: &Scope) -> bool {
-    match (granted.as_path(), requested.as_path()) {
-        (Some(granted), Some(requested)) => covers_paths(granted, requested),
-        _ => granted == requested,
-    }
-}
-
-/// Said so, or granted as the whole root.
-fn covers_paths(granted: &PathScope, requested: &PathScope) -> bool {
-    // `**` matches no segment with a dot in front; alternatives may begin with one.
-    let may_dot = |segment: &str| segment.starts_with('.') || segment.contains('{');
-    let spells_dot = || requested.glob().split('/').any(may_dot);
-    let same_root = granted.root() == requested.root();
-    let is_whole = same_root && granted.glob() == "**" && !spells_dot();
-    let is_in = requested.is_literal() && granted.matches(requested.root(), requested.glob());
-    granted == requested || is_whole || is_in
-}
-
 fn listed(scopes: &[Scope]) -> String {
     scopes.iter().map(|scope| format!("`{scope}`")).collect::<Vec<_>>().join(", ")
 }
 
-fn check_limits(findings: &mut Findings, pack: &VerifiedPack) {
+fn check_limits(findings: &mut Findings, pack: &VerifiedPack, consent: &Consent) {
     for (local, operation) in &pack.manifest().operations {
-        findings.ok("limits", format!("{local}: {}", operation.limits.resolve()));
+        let authority = consent.authority(pack, operation.effect);
+        let asked = operation.limits.resolve();
+        let lowered = authority.explain_limits(asked).into_iter();
+        let lowered: Vec<String> = lowered
+            .filter(|limit| limit.decided_by != DecidedBy::Operation)
+            .map(|limit| format!("{} by the {}", limit.kind, limit.decided_by.as_str()))
+            .collect();
+        let lowered =
+            if lowered.is_empty() { String::new() } else { format!("; lowered: {}", lowered.join(", ")) };
+        findings.ok("limits", format!("{local}: {}{lowered}", authority.limits(asked)));
     }
 }
 

@@ -119,7 +119,7 @@ impl Calls {
             function: call.operation.function.to_string(),
             signature: call.function,
             arguments: call.arguments,
-            limits: call.limits,
+            limits: authority.limits(call.limits),
             authority,
             host: HostContext {
                 roots: Arc::clone(&self.roots),
@@ -169,6 +169,7 @@ pub(crate) fn refused(refusal: Refusal) -> CallReport {
         usage: base::Usage::default(),
         log: String::new(),
         denied: Vec::new(),
+        reached: base::Reached::default(),
         changes: ChangeSet::default(),
         blobs: BTreeMap::new(),
     }
@@ -210,6 +211,7 @@ fn report(operation: &OperationName, report: engine::Report, kept: &RunArtifacts
         usage: report.usage,
         log: lines.collect(),
         denied: report.denied.iter().map(denied).collect(),
+        reached: report.reached,
         changes: report.changes,
         blobs,
     }

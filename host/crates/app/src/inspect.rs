@@ -3,15 +3,16 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use authority::{Authority, Grants, Request, Scope};
+use authority::{Authority, Request, Scope};
 use base::{Capability, Digest, Effect, PackId};
 use pack::{Docs, ImportKind, Inspection, Manifest, Operation, PackFiles, VerifiedPack};
 use values::FunctionType;
 
 use crate::app::App;
+use crate::consent::Consent;
 use crate::packs::parse_id;
 use crate::view::{CapabilityView, InspectView, OperationView};
-use crate::{Error, build, grants, trust};
+use crate::{Error, build, trust};
 
 /// A pack's parts, whether or not it is signed or installed.
 struct Parts<'a> {
@@ -37,7 +38,7 @@ impl App {
         }
         let id = parse_id(pack_or_folder)?;
         let pack = self.load_pack(&id)?;
-        Ok(view(&verified_parts(&pack), &grants::load(&self.home)?))
+        Ok(view(&verified_parts(&pack), &self.consent()?))
     }
 
     /// Looks into a pack folder, or the `dist/` below it. Runs none of it.
@@ -46,15 +47,15 @@ impl App {
     /// As [`App::pack_inspect`].
     pub fn pack_inspect_folder(&self, folder: &Path) -> Result<InspectView, Error> {
         let files = PackFiles::read(&build::pack_folder(folder)?)?;
-        let grants = grants::load(&self.home)?;
+        let consent = self.consent()?;
         if files.get(pack::ENVELOPE).is_some() {
             let trusted = pack::verify(files.clone(), &trust::load(&self.home)?);
             match trusted {
-                Ok(pack) => return Ok(view(&verified_parts(&pack), &grants)),
+                Ok(pack) => return Ok(view(&verified_parts(&pack), &consent)),
                 Err(refusal) if refusal.code != base::Code::SigUntrusted => return Err(refusal.into()),
                 Err(_) => {}
             }
-            return untrusted(files, &grants);
+            return untrusted(files, &consent);
         }
         let (manifest, inspection) = pack::validate(&files)?;
         let docs = Docs::read(files.require(pack::WIT)?)?;
@@ -67,7 +68,7 @@ impl App {
             signer: None,
             signature: "unsigned",
         };
-        Ok(view(&parts, &grants))
+        Ok(view(&parts, &consent))
     }
 
     /// Checks a pack folder, signed or not. Runs none of it.
@@ -81,7 +82,7 @@ impl App {
 
 /// A signed pack of a key that nobody trusts: all is checked against the key that it brings, so
 /// that a reviewer sees what would be installed, and by whose word.
-fn untrusted(files: PackFiles, grants: &Grants) -> Result<InspectView, Error> {
+fn untrusted(files: PackFiles, consent: &Consent) -> Result<InspectView, Error> {
     let envelope = pack::Envelope::parse(files.require(pack::ENVELOPE)?)?;
     let fingerprint =
         envelope.fingerprints().into_iter().next().ok_or_else(|| {
@@ -92,7 +93,7 @@ fn untrusted(files: PackFiles, grants: &Grants) -> Result<InspectView, Error> {
     let role = pack::Role::Pack { publisher };
     supposed.add(pack::TrustedKey { role, key, added: base::Timestamp(0) })?;
     let pack = pack::verify(files, &supposed)?;
-    Ok(view(&Parts { signature: "untrusted", ..verified_parts(&pack) }, grants))
+    Ok(view(&Parts { signature: "untrusted", ..verified_parts(&pack) }, consent))
 }
 
 fn verified_parts(pack: &VerifiedPack) -> Parts<'_> {
@@ -107,9 +108,9 @@ fn verified_parts(pack: &VerifiedPack) -> Parts<'_> {
     }
 }
 
-fn view(parts: &Parts<'_>, grants: &Grants) -> InspectView {
+fn view(parts: &Parts<'_>, consent: &Consent) -> InspectView {
     let operations = operations(parts.manifest, parts.inspection, parts.docs);
-    let capabilities = capabilities(parts, grants);
+    let capabilities = capabilities(parts, consent);
     let warnings =
         capabilities.iter().filter_map(over_privilege).chain(disclosure(&parts.manifest.request)).collect();
     let baseline =
@@ -172,7 +173,7 @@ pub(crate) fn signature(function: &FunctionType) -> String {
     format!("({}){result}", params.join(", "))
 }
 
-fn capabilities(parts: &Parts<'_>, grants: &Grants) -> Vec<CapabilityView> {
+fn capabilities(parts: &Parts<'_>, consent: &Consent) -> Vec<CapabilityView> {
     let imported: Vec<Capability> = parts
         .inspection
         .imports
@@ -182,7 +183,10 @@ fn capabilities(parts: &Parts<'_>, grants: &Grants) -> Vec<CapabilityView> {
             _ => None,
         })
         .collect();
-    let authority = Authority::of(&parts.manifest.request, grants, &parts.manifest.id, Effect::Destructive);
+    let signer = parts.signer.as_ref().map(|signer| signer as &dyn std::fmt::Display);
+    let standing = consent.standing(&parts.manifest.id, signer);
+    let request = &parts.manifest.request;
+    let authority = Authority::of(request, &standing, &consent.ceiling, Effect::Destructive);
     let mut rows: BTreeMap<Capability, (Vec<String>, Vec<String>)> =
         imported.iter().map(|capability| (*capability, Default::default())).collect();
     for row in authority.explain() {
@@ -224,8 +228,8 @@ fn disclosure(request: &Request) -> Vec<String> {
     let warn = |sender| {
         let sources = sources.join(" or ");
         format!(
-            "`{sender}` is denied to every operation while {sources} is granted: \
-             it would let it send what it reads to a host"
+            "`{sender}` is denied to every operation while {sources} is granted, unless its grant says \
+             `may-disclose`: it would let it send what it reads to a host"
         )
     };
     requested(Capability::discloses).map(warn).collect()

@@ -11,6 +11,7 @@ mod build;
 mod catalog;
 mod compile;
 mod config;
+mod consent;
 mod deceptive;
 mod diff;
 mod doctor;
@@ -30,6 +31,7 @@ mod runs;
 mod sources;
 mod system;
 mod template;
+mod tighten;
 mod time;
 mod trust;
 mod view;
@@ -39,6 +41,7 @@ pub use base::{Change, ChangeSet, Code, CodeClass};
 pub use deceptive::is_deceptive;
 pub use engine::{CompileError, compile_from_stdin, confine_program};
 pub use error::Error;
+pub use grants::GrantOptions;
 pub use home::Home;
 pub use journal::{HowApplied, Receipt};
 pub use keys::KeyRole;
@@ -50,8 +53,9 @@ pub use template::NewPackView;
 pub use view::{
     ApprovalView, ArtifactView, BuildView, CallError, CallView, CapabilityView, ExplainView, Finding,
     GrantView, HealthView, HeldView, InitView, InputView, InspectView, InstallView, Items, KeyView,
-    NextAction, OperationView, PackView, PlanPack, PlanView, Problem, RunSummary, RunView, SentView,
-    SignView, StepEffect, StepView, TrustView, UndoView, UsageTotal,
+    LimitView, NextAction, OperationView, PackView, PlanPack, PlanView, Problem, ReachView, RunSummary,
+    RunView, SentView, SignView, StepEffect, StepView, TightenView, TightenedView, TrustView, UndoView,
+    UsageTotal,
 };
 
 /// Whether the user named a folder, rather than an installed pack.

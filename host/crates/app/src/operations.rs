@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use authority::{Authority, Denied, Grant};
+use authority::{Authority, Denied, Grant, Signer, Terms};
 use base::{Code, Digest, OperationName, PackId, Refusal, RootName};
 use engine::files::{RootError, Roots};
 use engine::{ArtifactError, Artifacts, CancelToken, HostContext, Invocation, Outcome, Report};
@@ -13,6 +13,7 @@ use values::FunctionType;
 use zeroize::Zeroizing;
 
 use crate::app::App;
+use crate::consent::Consent;
 use crate::host::denied_call;
 use crate::inspect;
 use crate::packs::parse_id;
@@ -88,8 +89,7 @@ impl App {
         if effect.has_side_effects() {
             return self.run_one_step(&name, options).map(CallResult::Run);
         }
-        let authority =
-            Authority::of(&pack.manifest().request, &grants::load(&self.home)?, &name.pack, effect);
+        let authority = self.consent()?.authority(&pack, effect);
         let cure = |denied: &Denied| denied.hint(&name.pack);
         self.call(&pack, &name.local(), authority, options, &cure).map(CallResult::Called).map_err(|error| {
             match error {
@@ -125,7 +125,7 @@ impl App {
             return Err(sources::unknown(&pack, local));
         };
         let granted = development_grants(&pack, folder, &options.grants)?;
-        let authority = Authority::of(&pack.manifest().request, &granted, &manifest.id, declared.effect);
+        let authority = Consent { grants: granted, ..self.consent()? }.authority(&pack, declared.effect);
         let cure = |denied: &Denied| sources::cure(denied, folder, local);
         self.call(&pack, local, authority, options, &cure)
             .map_err(|error| sources::with_signature(error, &pack, local))
@@ -150,7 +150,7 @@ impl App {
             function: function.to_owned(),
             signature: signature.clone(),
             arguments,
-            limits: declared.limits.resolve(),
+            limits: authority.limits(declared.limits.resolve()),
             authority,
             host: HostContext {
                 roots: Arc::clone(&roots),
@@ -228,14 +228,17 @@ fn development_grants(
 ) -> Result<authority::Grants, Error> {
     let id = &pack.manifest().id;
     let request = &pack.manifest().request;
+    let signer = Signer::of_fingerprint(&pack.signer());
     let mut granted = authority::Grants::new();
     if texts.is_empty() {
         for (capability, scopes) in request.iter() {
-            granted.add(Grant { pack: id.clone(), capability, scopes: scopes.to_vec() });
+            let (scopes, terms) = (scopes.to_vec(), Terms::of(signer.clone()));
+            granted.add(Grant { pack: id.clone(), capability, scopes, terms });
         }
     }
     for text in texts {
-        granted.add(grants::parse(id, text, request, &sources::requests(folder, request))?);
+        let grant = grants::parse(id, text, request, &sources::requests(folder, request))?;
+        granted.add(grant.to_signer(signer.clone()));
     }
     Ok(granted)
 }

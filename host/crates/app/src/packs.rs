@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use authority::{Authority, Grant};
+use authority::Grant;
 use base::{Code, Digest, Effect, Label, PackId, Refusal};
 use pack::{Fingerprint, PackFiles, Role, TrustedKey};
 use serde::{Deserialize, Serialize};
 
 use crate::app::App;
+use crate::consent::Consent;
 use crate::time::rfc3339;
 use crate::view::{BuildView, InstallView, PackView, Problem, SignView};
 use crate::{Error, build, grants, keys, trust};
@@ -170,11 +171,13 @@ impl App {
         let pack = pack::verify(files, &trust).map_err(|refusal| trust_hint(refusal, folder, &signers))?;
         let id = pack.manifest().id.clone();
         let audit = format!("capstan pack audit {}", folder.display());
-        let new_grants = options
-            .grants
-            .iter()
-            .map(|text| grants::parse(&id, text, &pack.manifest().request, &audit))
-            .collect::<Result<Vec<Grant>, Error>>()?;
+        let (consent, signer) = (self.consent()?, authority::Signer::of_fingerprint(&pack.signer()));
+        let parse = |text: &String| {
+            let grant = grants::parse(&id, text, &pack.manifest().request, &audit)?;
+            grant.check_ceiling(&consent.ceiling).map_err(Refusal::from)?;
+            Ok(grant.to_signer(signer.clone()))
+        };
+        let new_grants = options.grants.iter().map(parse).collect::<Result<Vec<Grant>, Error>>()?;
         // Compiled now, so that the first call finds it in the cache, and a component that does
         // not compile is refused before anything is written.
         drop(self.program(&pack)?);
@@ -195,7 +198,7 @@ impl App {
             }
             Ok(grants.clone())
         })?;
-        let authority = Authority::of(&pack.manifest().request, &all, &id, Effect::Destructive);
+        let authority = Consent { grants: all, ..consent }.authority(&pack, Effect::Destructive);
         Ok(InstallView {
             version: pack.manifest().version.to_string(),
             replaced: diff.previous.filter(|_| !installed.unchanged).map(|version| version.to_string()),
@@ -206,8 +209,9 @@ impl App {
             requests_added: diff.added.iter().map(|(capability, _)| capability.to_string()).collect(),
             requests_removed: diff.removed.iter().map(|(capability, _)| capability.to_string()).collect(),
             unused_requests: pack.unused_requests().iter().map(ToString::to_string).collect(),
-            granted: all.of_pack(&id).iter().flat_map(Grant::arguments).collect(),
+            granted: grants::in_force(&authority),
             not_granted: authority.missing().into_iter().map(|missing| missing.grant).collect(),
+            lapsed: grants::lapsed(&authority),
             pack: id,
         })
     }

@@ -60,6 +60,9 @@ pub(crate) fn cure(denied: &Denied, folder: &Path, local: &str) -> Option<String
             let effect = capability.least_effect();
             Some(format!("declare `effect = \"{effect}\"` for `{local}` in `{manifest}`"))
         }
+        // Such a call is given its grants just now, for the key that signed it just now. What is left is
+        // the organisation's word.
+        DeniedReason::Expired | DeniedReason::OtherSigner | DeniedReason::Ceiling => None,
         // The home is nobody's.
         DeniedReason::Reserved | DeniedReason::SpecialAddress => None,
         // One operation or the other: no line of the manifest lets it have both.

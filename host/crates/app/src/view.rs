@@ -3,12 +3,16 @@
 //! A field here is a promise to programs: snake_case, stable. Types of lower layers that own a
 //! format appear as they are; nothing is copied that already has a form.
 
+mod grant;
+
 use std::collections::BTreeMap;
 
 use base::{Capability, ChangeSet, Digest, Effect, Limits, PackId, Reason, RunId, StepPath, Usage};
 use journal::{ApprovalBinding, DeniedCall, Receipt};
 use serde::Serialize;
 use serde_json::Value as Json;
+
+pub use grant::{ExplainView, GrantView, LimitView, ReachView, TightenView, TightenedView};
 
 /// The result of `init`.
 #[derive(Debug, Serialize)]
@@ -53,44 +57,6 @@ pub struct TrustView {
     pub public_key: String,
     /// When it was added, RFC 3339.
     pub added: String,
-}
-
-/// One grant.
-#[derive(Debug, Serialize)]
-pub struct GrantView {
-    /// Who has it.
-    pub pack: PackId,
-    /// What, as `grant add` takes it.
-    pub grant: String,
-}
-
-/// What calls of an operation may reach.
-#[derive(Debug, Serialize)]
-pub struct ExplainView {
-    /// `publisher:name/interface.function`.
-    pub operation: String,
-    /// Its declared effect, which cuts what it rules out.
-    pub effect: Effect,
-    /// One row for each capability that the pack requests or is granted.
-    pub capabilities: Vec<ReachView>,
-}
-
-/// A capability of an operation. It reaches what a requested and a granted scope both hold.
-#[derive(Debug, Serialize)]
-pub struct ReachView {
-    /// The capability.
-    pub capability: String,
-    /// The scopes that the manifest requests; none if it does not, empty for one without scopes.
-    pub requested: Option<Vec<String>>,
-    /// The scopes that are granted, likewise.
-    pub granted: Option<Vec<String>>,
-    /// Whether a call can use it.
-    pub live: bool,
-    /// What keeps a call from it: `request`, `grant`, `effect`, or `disclosure` where it would let the
-    /// operation send away what it reads.
-    pub cut_by: Option<&'static str>,
-    /// The commands that would grant all that is requested of it.
-    pub grants: Vec<String>,
 }
 
 /// A built pack.
@@ -234,6 +200,8 @@ pub struct InstallView {
     pub granted: Vec<String>,
     /// What is requested and not granted, as `grant add` takes it.
     pub not_granted: Vec<String>,
+    /// What was granted and is not in force: it has expired, or another key signed the pack then.
+    pub lapsed: Vec<String>,
 }
 
 /// One finding of `pack health` or `doctor`.

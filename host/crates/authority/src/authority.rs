@@ -1,68 +1,76 @@
-//! The authority of one operation: the intersection of request, grants and effect.
+//! The authority of one operation: the intersection of request, grants, ceiling and effect.
+
+mod explain;
 
 use std::collections::BTreeMap;
 
-use base::{Capability, Digest, Effect, FramedHasher, PackId, RootName};
+use base::{Capability, Digest, Effect, FramedHasher, Limits, PackId, RootName};
 use ipnet::IpNet;
 
 use crate::denied::cut;
-use crate::grant::arguments;
 use crate::request::is_grantable;
 use crate::{
-    Denied, DeniedReason, ExecCall, ExecScope, Grants, HttpUrl, PathScope, Request, Scope, UrlScope,
+    Allowed, Ceiling, Denied, DeniedReason, ExecCall, ExecScope, HttpUrl, Lapse, Lapsed, LimitCaps,
+    PathScope, Request, Scope, Standing, UrlScope,
 };
 
-/// What one operation of one pack may reach. Something is permitted if the request, the grants
-/// and the effect each permit it.
+pub use explain::{DecidedBy, EffectiveLimit, Explanation, MissingGrant};
+
+/// What one operation of one pack may reach. Something is permitted if the request, the grants in
+/// force, the ceiling and the effect each permit it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Authority {
     pack: PackId,
     effect: Effect,
     rows: BTreeMap<Capability, Row>,
+    ceiling_limits: LimitCaps,
 }
 
-/// A capability that is requested or granted. `Some` of no scopes is a capability without scopes.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+/// A capability that is requested or was granted. `Some` of no scopes is a capability without scopes.
+#[derive(Debug, Clone, PartialEq, Eq)]
 struct Row {
     requested: Option<Vec<Scope>>,
+    /// What grants in force give.
     granted: Option<Vec<Scope>>,
-}
-
-/// Why one capability is live or not, for people.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Explanation<'a> {
-    /// The capability.
-    pub capability: Capability,
-    /// The scopes that the pack asks for; none if it does not ask.
-    pub requested: Option<&'a [Scope]>,
-    /// The scopes that the operator granted; none if there is no grant.
-    pub granted: Option<&'a [Scope]>,
-    /// Why no call can use it; none if one can.
-    pub blocked: Option<DeniedReason>,
-}
-
-/// A capability that the pack asks for, the effect permits and nobody granted.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct MissingGrant {
-    /// The capability.
-    pub capability: Capability,
-    /// The argument of `capstan grant add <pack>` for one of its scopes, unquoted.
-    pub grant: String,
+    /// What of it may be used beside a source.
+    disclosing: Vec<Scope>,
+    /// What grants gave that are not in force.
+    lapsed: Vec<Lapsed>,
+    allowed: Allowed,
+    /// The bounds of the grants in force.
+    limits: LimitCaps,
 }
 
 impl Authority {
-    /// The authority of an operation of `pack` with the declared `effect`. Grants to other packs do
-    /// not count.
+    /// The authority of an operation with the declared `effect`, of the pack whose grants stand as
+    /// `standing` says.
     #[must_use]
-    pub fn of(request: &Request, grants: &Grants, pack: &PackId, effect: Effect) -> Self {
+    pub fn of(request: &Request, standing: &Standing, ceiling: &Ceiling, effect: Effect) -> Self {
         let mut rows: BTreeMap<Capability, Row> = BTreeMap::new();
+        let new = |capability| Row {
+            requested: None,
+            granted: None,
+            disclosing: Vec::new(),
+            lapsed: Vec::new(),
+            allowed: ceiling.of(capability).clone(),
+            limits: LimitCaps::new(),
+        };
         for (capability, scopes) in request.iter() {
-            rows.entry(capability).or_default().requested = Some(scopes.to_vec());
+            rows.entry(capability).or_insert_with(|| new(capability)).requested = Some(scopes.to_vec());
         }
-        for grant in grants.of_pack(pack) {
-            rows.entry(grant.capability).or_default().granted = Some(grant.scopes);
+        for (capability, granted) in standing.in_force() {
+            let row = rows.entry(capability).or_insert_with(|| new(capability));
+            for (scope, terms) in granted {
+                row.granted.get_or_insert_default().extend(scope.clone());
+                row.disclosing.extend(scope.clone().filter(|_| terms.may_disclose));
+                row.limits.lower_all(&terms.limits);
+            }
         }
-        Self { pack: pack.clone(), effect, rows }
+        for (capability, lapsed) in standing.lapsed() {
+            rows.entry(capability).or_insert_with(|| new(capability)).lapsed = lapsed.to_vec();
+        }
+        let ceiling_limits = ceiling.limits().clone();
+        Self { pack: standing.pack().clone(), effect, rows, ceiling_limits }
     }
 
     /// The pack whose operation this is.
@@ -94,13 +102,13 @@ impl Authority {
     /// If it may not.
     pub fn permits(&self, capability: Capability) -> Result<(), Denied> {
         let Some(reason) = self.blocked(capability) else { return Ok(()) };
-        let grantable = reason == DeniedReason::NotGranted;
-        let grant = grantable.then(|| self.grants_asked(capability).into_iter().next());
-        Err(Denied { capability, what: String::new(), reason, grant: grant.flatten() })
+        let grant = self.grants_for(capability, reason).into_iter().next();
+        let may_disclose = grant.is_some() && self.must_disclose(capability);
+        Err(Denied { capability, what: String::new(), reason, grant, may_disclose })
     }
 
-    /// Whether a call may use `capability` on `path` under `root`: one requested scope and one
-    /// granted scope both hold it.
+    /// Whether a call may use `capability` on `path` under `root`: a requested scope, a granted one and
+    /// one of the ceiling hold it. Where they do, nothing is allocated.
     ///
     /// # Errors
     /// If it may not. A path that [`crate::check_path`] refuses, and one beyond what the pack asks
@@ -121,9 +129,10 @@ impl Authority {
             .map_err(|reason| self.denied_path(capability, root, "", reason, &holds))
     }
 
-    /// Whether a call may use `capability` on `url`: one requested scope and one granted scope both
-    /// hold it. Gives the networks that the grants which hold it name: private and reserved addresses
-    /// in them may be dialled for it, and no others.
+    /// Whether a call may use `capability` on `url`: a requested scope, a granted one and one of the
+    /// ceiling hold it. Gives the networks that the grants which hold it name, as far as the ceiling
+    /// names them too: private and reserved addresses in them may be dialled for it, and no others.
+    /// Where no grant names one, nothing is allocated.
     ///
     /// # Errors
     /// If it may not.
@@ -131,8 +140,9 @@ impl Authority {
         let holds = |scope: &Scope| scope.as_url().is_some_and(|scope| scope.matches(url));
         match self.decide(capability, &holds) {
             Ok(()) => {
-                let granted = self.granted(capability).iter().filter(|scope| holds(scope));
-                Ok(granted.filter_map(|scope| scope.as_url()?.network()).collect())
+                let granted = self.usable(capability).iter().filter(|scope| holds(scope));
+                let networks = granted.filter_map(|scope| scope.as_url()?.network());
+                Ok(networks.flat_map(|network| self.allowed_networks(capability, network, &holds)).collect())
             }
             Err(reason) => {
                 let narrowest = || UrlScope::of_url(url).map(Scope::from);
@@ -141,8 +151,8 @@ impl Authority {
         }
     }
 
-    /// Whether a call may run `call`: one requested scope and one granted scope both hold it. Gives
-    /// the digests that the grants which hold it name: the program's file must have one of them. None
+    /// Whether a call may run `call`: a requested scope, a granted one and one of the ceiling hold it.
+    /// Gives the digests that the grants which hold it name, as far as the ceiling names them too: the program's file must have one of them. None
     /// if a grant that holds it leaves that open.
     ///
     /// # Errors
@@ -152,8 +162,22 @@ impl Authority {
         let holds = |scope: &Scope| scope.as_exec().is_some_and(|scope| scope.matches(call));
         match self.decide(capability, &holds) {
             Ok(()) => {
-                let granted = self.granted(capability).iter().filter(|scope| holds(scope));
-                Ok(granted.map(|scope| scope.as_exec()?.digest()).collect())
+                let pinned = |scopes: &[Scope]| -> Option<Vec<Digest>> {
+                    scopes
+                        .iter()
+                        .filter(|scope| holds(scope))
+                        .map(|scope| scope.as_exec()?.digest())
+                        .collect()
+                };
+                let granted = pinned(self.usable(capability));
+                let Allowed::Scopes(allowed) = self.allowed(capability) else { return Ok(granted) };
+                // What both name, or what the one names that does.
+                Ok(match (granted, pinned(allowed)) {
+                    (Some(granted), Some(allowed)) => {
+                        Some(granted.into_iter().filter(|digest| allowed.contains(digest)).collect())
+                    }
+                    (granted, allowed) => granted.or(allowed),
+                })
             }
             Err(reason) => {
                 let narrowest = || ExecScope::of_call(call).map(Scope::from);
@@ -166,9 +190,12 @@ impl Authority {
     /// reach: where not, a listing need not descend.
     #[must_use]
     pub fn reaches_below(&self, capability: Capability, root: &RootName, dir: &str) -> bool {
-        let reaches = |scope: &PathScope| scope.matches_prefix_dir(root, dir);
-        let below = |scopes: &[Scope]| scopes.iter().filter_map(Scope::as_path).any(reaches);
-        self.live(capability) && below(self.requested(capability)) && below(self.granted(capability))
+        let reaches =
+            |scope: &Scope| scope.as_path().is_some_and(|scope| scope.matches_prefix_dir(root, dir));
+        self.live(capability)
+            && self.requested(capability).iter().any(reaches)
+            && self.usable(capability).iter().any(reaches)
+            && self.allowed(capability).any(reaches)
     }
 
     /// The folders below `root` (the empty one is the root itself) of which all, but for names that
@@ -182,7 +209,7 @@ impl Authority {
         if !self.live(capability) {
             return Vec::new();
         }
-        let (asked, given) = (folders(self.requested(capability)), folders(self.granted(capability)));
+        let (asked, given) = (folders(self.requested(capability)), folders(self.usable(capability)));
         let within = |inner: &str, outer: &str| {
             outer.is_empty()
                 || inner.strip_prefix(outer).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
@@ -190,86 +217,142 @@ impl Authority {
         let inner = |own: &[String], other: &[String]| -> Vec<String> {
             own.iter().filter(|own| other.iter().any(|other| within(own, other))).cloned().collect()
         };
-        let mut both = inner(&asked, &given);
-        both.extend(inner(&given, &asked));
-        both.sort();
-        both.dedup();
+        let common = |one: &[String], other: &[String]| {
+            let mut both = inner(one, other);
+            both.extend(inner(other, one));
+            both.sort();
+            both.dedup();
+            both
+        };
+        let mut both = common(&asked, &given);
+        if let Allowed::Scopes(allowed) = self.allowed(capability) {
+            both = common(&both, &folders(allowed));
+        }
         // What lies in another one is part of it.
         let all = both.clone();
         both.retain(|folder| !all.iter().any(|other| other != folder && within(folder, other)));
         both
     }
 
-    /// Each capability that is requested or granted, and what became of it.
-    pub fn explain(&self) -> impl Iterator<Item = Explanation<'_>> {
-        self.rows.iter().map(|(capability, row)| Explanation {
-            capability: *capability,
-            requested: row.requested.as_deref(),
-            granted: row.granted.as_deref(),
-            blocked: self.blocked(*capability),
-        })
-    }
-
-    /// The grants without which a requested and permitted capability stays dead: those for all that
-    /// the pack asks for.
+    /// The limits of a call that is given `asked` by its operation: each the least of that, of what a
+    /// grant says that the call can use, and of what the ceiling says.
     #[must_use]
-    pub fn missing(&self) -> Vec<MissingGrant> {
-        let dead = self.rows.keys().filter(|c| self.blocked(**c) == Some(DeniedReason::NotGranted));
-        dead.flat_map(|capability| {
-            self.grants_asked(*capability)
-                .into_iter()
-                .map(|grant| MissingGrant { capability: *capability, grant })
-        })
-        .collect()
+    pub fn limits(&self, asked: Limits) -> Limits {
+        self.ceiling_limits.cut(self.grant_limits().cut(asked))
     }
 
-    /// What an approval is bound to: the pack, the effect, and the scopes of each live capability.
-    /// What is not live does not count, so that an unrelated grant makes no approval stale.
+    /// What an approval is bound to: the pack, the effect, the scopes of each live capability from
+    /// every side, and the bounds on limits. What is not live does not count, so that an unrelated
+    /// grant makes no approval stale.
     #[must_use]
     pub fn digest(&self) -> Digest {
-        let start = FramedHasher::new("capstan/authority/v1")
+        let start = FramedHasher::new("capstan/authority/v2")
             .field(self.pack.to_string())
             .field(self.effect.as_str());
-        self.live_capabilities()
-            .fold(start, |hasher, capability| {
-                let hasher = hasher.field(capability.as_str());
-                let hasher = hash_scopes(hasher, self.requested(capability));
-                hash_scopes(hasher, self.granted(capability))
-            })
+        let hasher = self.live_capabilities().fold(start, |hasher, capability| {
+            let hasher = hasher.field(capability.as_str());
+            let hasher = hash_scopes(hasher, self.requested(capability));
+            let hasher = hash_scopes(hasher, self.granted(capability));
+            let hasher = hash_scopes(hasher, self.row(capability).map_or(&[], |row| &row.disclosing));
+            match self.allowed(capability) {
+                Allowed::All => hasher.field("all"),
+                Allowed::Scopes(scopes) => hash_scopes(hasher.field("scopes"), scopes),
+                Allowed::Nothing => hasher.field("nothing"),
+            }
+        });
+        let mut bounds = self.grant_limits();
+        bounds.lower_all(&self.ceiling_limits);
+        let hasher = hasher.field("limits");
+        bounds
+            .iter()
+            .fold(hasher, |hasher, (kind, amount)| hasher.field(kind.as_str()).number(amount))
             .finish()
     }
 
-    fn requested(&self, capability: Capability) -> &[Scope] {
-        self.rows.get(&capability).and_then(|row| row.requested.as_deref()).unwrap_or_default()
+    fn row(&self, capability: Capability) -> Option<&Row> {
+        self.rows.get(&capability)
     }
 
-    /// The arguments that grant all that the pack asks for, as far as a grant can.
-    fn grants_asked(&self, capability: Capability) -> Vec<String> {
-        let asked = self.requested(capability);
-        let scopes: Vec<_> = asked.iter().filter(|scope| is_grantable(scope)).cloned().collect();
-        if scopes.is_empty() && !asked.is_empty() { Vec::new() } else { arguments(capability, &scopes) }
+    fn requested(&self, capability: Capability) -> &[Scope] {
+        self.row(capability).and_then(|row| row.requested.as_deref()).unwrap_or_default()
     }
 
     fn granted(&self, capability: Capability) -> &[Scope] {
-        self.rows.get(&capability).and_then(|row| row.granted.as_deref()).unwrap_or_default()
+        self.row(capability).and_then(|row| row.granted.as_deref()).unwrap_or_default()
+    }
+
+    /// What is granted and can be used: beside a source, what may disclose it.
+    fn usable(&self, capability: Capability) -> &[Scope] {
+        match self.row(capability) {
+            Some(row) if self.must_disclose(capability) => &row.disclosing,
+            _ => self.granted(capability),
+        }
+    }
+
+    fn allowed(&self, capability: Capability) -> &Allowed {
+        self.row(capability).map_or(&Allowed::All, |row| &row.allowed)
+    }
+
+    /// What of a network that a grant names the ceiling names too, for what `holds` tells of.
+    fn allowed_networks(
+        &self,
+        capability: Capability,
+        network: IpNet,
+        holds: &dyn Fn(&Scope) -> bool,
+    ) -> Vec<IpNet> {
+        let Allowed::Scopes(scopes) = self.allowed(capability) else { return vec![network] };
+        let allowed = scopes.iter().filter(|scope| holds(scope));
+        let allowed = allowed.filter_map(|scope| scope.as_url()?.network());
+        // Of two networks one holds the other, or they have nothing in common.
+        let common = |theirs: IpNet| match theirs.contains(&network) {
+            true => Some(network),
+            false => network.contains(&theirs).then_some(theirs),
+        };
+        allowed.filter_map(common).collect()
+    }
+
+    /// The bounds of the grants of what is live.
+    fn grant_limits(&self) -> LimitCaps {
+        let mut limits = LimitCaps::new();
+        for (capability, row) in &self.rows {
+            if self.live(*capability) {
+                limits.lower_all(&row.limits);
+            }
+        }
+        limits
     }
 
     /// Why the capability as a whole is dead. What no grant can change comes first.
     fn blocked(&self, capability: Capability) -> Option<DeniedReason> {
-        let row = self.rows.get(&capability);
-        if capability.needs_grant() && row.is_none_or(|row| row.requested.is_none()) {
-            return Some(DeniedReason::NotRequested);
+        let row = self.row(capability);
+        if !capability.needs_grant() {
+            return (!capability.permitted_by(self.effect)).then_some(DeniedReason::AboveEffect);
         }
+        let Some(Row { requested: Some(requested), .. }) = row else {
+            return Some(DeniedReason::NotRequested);
+        };
         if !capability.permitted_by(self.effect) {
             return Some(DeniedReason::AboveEffect);
         }
-        if capability.discloses() && self.holds_source() {
-            return Some(DeniedReason::Disclosure);
+        let allowed = self.allowed(capability);
+        let leaves_some = match requested.is_empty() {
+            true => allowed.meets(None),
+            false => requested.iter().any(|scope| allowed.meets(Some(scope))),
+        };
+        if !leaves_some {
+            return Some(DeniedReason::Ceiling);
         }
-        if capability.needs_grant() && row.is_none_or(|row| row.granted.is_none()) {
-            return Some(DeniedReason::NotGranted);
+        if self.must_disclose(capability) {
+            let disclosing = row.is_some_and(|row| !row.disclosing.is_empty());
+            return (!disclosing).then(|| self.not_granted(capability, &|_| true));
         }
-        None
+        let granted = row.is_some_and(|row| row.granted.is_some());
+        (!granted).then(|| self.not_granted(capability, &|_| true))
+    }
+
+    /// Whether a grant of `capability` has to say `may-disclose` to be of use.
+    fn must_disclose(&self, capability: Capability) -> bool {
+        capability.discloses() && self.holds_source()
     }
 
     /// Whether a call can read what it may not be free to pass on.
@@ -277,17 +360,50 @@ impl Authority {
         Capability::ALL.into_iter().any(|capability| capability.is_source() && self.live(capability))
     }
 
-    /// Whether one requested and one granted scope hold what is asked for.
+    /// Why no grant in force gives what `holds` tells of: a grant that lapsed, or none.
+    fn not_granted(&self, capability: Capability, holds: &dyn Fn(&Scope) -> bool) -> DeniedReason {
+        let lapsed = self.lapsed(capability, holds);
+        if let Some(lapsed) = lapsed {
+            return match lapsed.why {
+                Lapse::Expired => DeniedReason::Expired,
+                Lapse::OtherSigner => DeniedReason::OtherSigner,
+            };
+        }
+        if self.must_disclose(capability) {
+            return DeniedReason::Disclosure;
+        }
+        let granted = self.row(capability).is_some_and(|row| row.granted.is_some());
+        if granted { DeniedReason::OutOfScope } else { DeniedReason::NotGranted }
+    }
+
+    /// The grant that would allow it, had it not lapsed. One that expired is named before one of
+    /// another signer: it was given to this very pack.
+    fn lapsed(&self, capability: Capability, holds: &dyn Fn(&Scope) -> bool) -> Option<&Lapsed> {
+        let held = |lapsed: &&Lapsed| lapsed.scope.as_ref().is_none_or(holds);
+        self.all_lapsed(capability).filter(held).min_by_key(|lapsed| lapsed.why)
+    }
+
+    /// The lapsed grants that would give something, had they not lapsed.
+    fn all_lapsed(&self, capability: Capability) -> impl Iterator<Item = &Lapsed> {
+        let must_disclose = self.must_disclose(capability);
+        let (requested, allowed) = (self.requested(capability), self.allowed(capability));
+        let lapsed = self.row(capability).map_or(&[][..], |row| &row.lapsed);
+        lapsed.iter().filter(move |lapsed| {
+            let scope = lapsed.scope.as_ref();
+            let asked = scope.is_none_or(|scope| requested.iter().any(|asked| scope.meets(asked)));
+            asked && allowed.meets(scope) && (lapsed.terms.may_disclose || !must_disclose)
+        })
+    }
+
+    /// Whether a requested scope, one of the ceiling and a granted one hold what is asked for.
     fn decide(&self, capability: Capability, holds: &dyn Fn(&Scope) -> bool) -> Result<(), DeniedReason> {
         let blocked = self.blocked(capability);
         match blocked {
-            Some(
-                reason @ (DeniedReason::NotRequested | DeniedReason::AboveEffect | DeniedReason::Disclosure),
-            ) => Err(reason),
+            Some(reason @ (DeniedReason::NotRequested | DeniedReason::AboveEffect)) => Err(reason),
             _ if !self.requested(capability).iter().any(holds) => Err(DeniedReason::NotRequested),
-            Some(reason) => Err(reason),
-            None if self.granted(capability).iter().any(holds) => Ok(()),
-            None => Err(DeniedReason::OutOfScope),
+            _ if !self.allowed(capability).any(holds) => Err(DeniedReason::Ceiling),
+            None if self.usable(capability).iter().any(holds) => Ok(()),
+            _ => Err(self.not_granted(capability, holds)),
         }
     }
 
@@ -303,8 +419,8 @@ impl Authority {
         self.denied(capability, &format!("{root}:{path}"), reason, narrowest, holds)
     }
 
-    /// The denial of `what`, with the least scope that a grant needs: `narrowest`, or what the pack
-    /// asks for where that cannot be spelt.
+    /// The denial of `what`, with the scope that a grant needs: the one that lapsed, else the least,
+    /// `narrowest`, or what the pack asks for where that cannot be spelt.
     fn denied(
         &self,
         capability: Capability,
@@ -313,12 +429,20 @@ impl Authority {
         narrowest: impl Fn() -> Option<Scope>,
         holds: &dyn Fn(&Scope) -> bool,
     ) -> Denied {
-        let grantable = matches!(reason, DeniedReason::NotGranted | DeniedReason::OutOfScope);
         let asked =
             || self.requested(capability).iter().find(|scope| holds(scope) && is_grantable(scope)).cloned();
-        let grant = grantable.then(|| narrowest().or_else(asked)).flatten();
-        let what = cut(what);
-        Denied { capability, what, reason, grant: grant.map(|scope| format!("{capability}={scope}")) }
+        let scope = match reason {
+            DeniedReason::NotGranted | DeniedReason::OutOfScope | DeniedReason::Disclosure => {
+                narrowest().or_else(asked)
+            }
+            DeniedReason::Expired | DeniedReason::OtherSigner => {
+                self.lapsed(capability, holds).and_then(|lapsed| lapsed.scope.clone())
+            }
+            _ => None,
+        };
+        let grant = scope.map(|scope| format!("{capability}={scope}"));
+        let may_disclose = grant.is_some() && self.must_disclose(capability);
+        Denied { capability, what: cut(what), reason, grant, may_disclose }
     }
 }
 

@@ -16,10 +16,16 @@ pub enum DeniedReason {
     NotGranted,
     /// The operator granted the capability, but not here.
     OutOfScope,
+    /// The grant that would allow it was given until a time that is past.
+    Expired,
+    /// The grant that would allow it was given to a pack that another key signed.
+    OtherSigner,
+    /// The organisation's ceiling, in `config.toml`, forbids it. No grant helps.
+    Ceiling,
     /// It is in the host's own folder. No grant helps.
     Reserved,
     /// The operation may also read files or artifacts, and what it asks a host for tells that host
-    /// something. No grant helps.
+    /// something. Only a grant that says `may-disclose` helps.
     Disclosure,
     /// The address behind the name is private or reserved, and no grant that holds the URL names its
     /// network. No grant is suggested: whoever controls the name chose the address.
@@ -39,13 +45,21 @@ pub struct Denied {
     /// The argument of `capstan grant add <pack>` that would allow it, unquoted; none if no grant
     /// does.
     pub grant: Option<String>,
+    /// Whether that grant has to say `may-disclose`.
+    pub may_disclose: bool,
 }
 
 impl Denied {
+    /// A refusal that no grant lifts. `what` is cut where nobody would read on.
+    #[must_use]
+    pub fn for_good(capability: Capability, what: &str, reason: DeniedReason) -> Self {
+        Self { capability, what: cut(what), reason, grant: None, may_disclose: false }
+    }
+
     /// The refusal of a path in the host's own folder, which no scope can be asked about.
     #[must_use]
     pub fn reserved(capability: Capability, root: &RootName, path: &str) -> Self {
-        Self { capability, what: place(root, path), reason: DeniedReason::Reserved, grant: None }
+        Self { what: place(root, path), ..Self::for_good(capability, "", DeniedReason::Reserved) }
     }
 
     /// The refusal of `act` on a path that the capability reaches, where only a higher effect permits
@@ -53,13 +67,14 @@ impl Denied {
     #[must_use]
     pub fn above_effect(capability: Capability, act: &str, root: &RootName, path: &str) -> Self {
         let what = format!("{act} {}", place(root, path));
-        Self { capability, what, reason: DeniedReason::AboveEffect, grant: None }
+        Self { what, ..Self::for_good(capability, "", DeniedReason::AboveEffect) }
     }
 
     /// The command that would allow it, ready to be typed.
     #[must_use]
     pub fn hint(&self, pack: &PackId) -> Option<String> {
-        self.grant.as_deref().map(|grant| grant_command(pack, grant))
+        let flags = grant_flags(self.reason, self.may_disclose);
+        self.grant.as_deref().map(|grant| grant_command(pack, grant) + &flags)
     }
 }
 
@@ -71,6 +86,14 @@ pub fn grant_command(pack: &PackId, grant: &str) -> String {
         return format!("capstan grant add {pack} {grant}");
     }
     format!("capstan grant add {pack} '{}'", grant.replace('\'', r"'\''"))
+}
+
+/// What a grant says beside its scope so that it lifts a refusal for `reason`. What was given for a
+/// time is given for a time again.
+pub(crate) fn grant_flags(reason: DeniedReason, may_disclose: bool) -> String {
+    let expires = if reason == DeniedReason::Expired { " --expires 1d" } else { "" };
+    let discloses = if may_disclose { " --may-disclose" } else { "" };
+    format!("{discloses}{expires}")
 }
 
 /// `root:path`, cut.
@@ -87,15 +110,20 @@ fn of(what: &str) -> String {
     if what.is_empty() { String::new() } else { format!(" of `{what}`") }
 }
 
-fn why(reason: DeniedReason) -> &'static str {
+/// The second half of a refusal.
+pub(crate) fn why(reason: DeniedReason) -> &'static str {
     match reason {
         DeniedReason::NotRequested => "is not requested by the pack",
         DeniedReason::AboveEffect => "is above the operation's declared effect",
         DeniedReason::NotGranted => "is not granted",
         DeniedReason::OutOfScope => "is outside what is granted",
+        DeniedReason::Expired => "was granted, and the grant has expired",
+        DeniedReason::OtherSigner => "is granted, but not to a pack signed by the key that signed this one",
+        DeniedReason::Ceiling => "is forbidden by the ceiling in `config.toml`, which no grant passes",
         DeniedReason::Reserved => "is in the host's own folder, which no grant opens",
         DeniedReason::Disclosure => {
-            "is not for an operation that reads files or artifacts: it would let it send what it reads to a host"
+            "is not for an operation that reads files or artifacts, unless the grant says `may-disclose`: \
+             it would let it send what it reads to a host"
         }
         DeniedReason::SpecialAddress => "is at a private or reserved address that no grant names",
     }

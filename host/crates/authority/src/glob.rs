@@ -2,10 +2,19 @@
 //!
 //! A pattern is matched by carrying the *set* of places that its prefix can have reached, once
 //! over the segments of the path and, within a segment, once over its characters. No pattern makes
-//! that more than the product of both lengths.
+//! that more than the product of both lengths. The sets are on the stack.
+
+use crate::places::Places;
 
 /// Longest pattern, in bytes.
 pub const GLOB_BYTES_MAX: usize = 1024;
+
+/// Places between the segments of a pattern: it has at most one more than bytes.
+type SegmentPlaces = Places<17>;
+/// Room for the places in a name of up to 255 bytes.
+const NAME_WORDS: usize = 4;
+/// Room for those in a segment of a URL, each of whose characters may be percent-encoded.
+const LONG_NAME_WORDS: usize = 385;
 
 /// Why a text is not a path pattern.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -109,14 +118,46 @@ impl Glob {
 
     /// Whether it matches `path`, which [`crate::check_path`] accepts.
     pub(crate) fn matches(&self, path: &str) -> bool {
-        self.reached(path.split('/')).last() == Some(&true)
+        self.reached(path.split('/')).has(self.segments.len())
     }
 
     /// Whether it could match some path below the folder `path`.
     pub(crate) fn matches_below<'a>(&self, path: impl Iterator<Item = &'a str>) -> bool {
-        let mut reached = self.reached(path);
-        reached.pop();
-        reached.contains(&true)
+        self.reached(path).first().is_some_and(|place| place < self.segments.len())
+    }
+
+    /// Whether every path that this matches is matched by `other` too. It says yes only where that
+    /// is so: where it cannot tell, it says no.
+    pub(crate) fn is_within(&self, other: &Self) -> bool {
+        if self.dots != other.dots {
+            return false;
+        }
+        let dots = self.dots;
+        let width = other.segments.len() + 1;
+        // At index `j`: whether the segments from `i` on here are within those from `j` on there,
+        // for `i` from the end down.
+        let mut below: Vec<bool> = Vec::new();
+        for i in (0..=self.segments.len()).rev() {
+            let rest = self.segments.get(i..).unwrap_or_default();
+            let mut row = vec![false; width];
+            for j in (0..width).rev() {
+                let within = match (rest.first(), other.segments.get(j)) {
+                    (None, None) => true,
+                    // `**` takes nothing, or the names of one segment more.
+                    (first, Some(Segment::Any)) => {
+                        let takes = first.is_some_and(|mine| !mine.may_hide(dots)) && is_set(&below, j);
+                        is_set(&row, j + 1) || takes
+                    }
+                    (Some(Segment::One(mine)), Some(Segment::One(theirs))) => {
+                        name_is_within(mine, theirs, dots) && is_set(&below, j + 1)
+                    }
+                    _ => false,
+                };
+                set(&mut row, j, within);
+            }
+            below = row;
+        }
+        is_set(&below, 0)
     }
 
     /// Whether one path could match both. It says no only where none can: where it cannot tell, it
@@ -149,31 +190,48 @@ impl Glob {
         reached.last() == Some(&true)
     }
 
-    /// After matching all of `path`: at index `i`, whether the first `i` segments of the pattern
+    /// After matching all of `path`: the places `i` for which the first `i` segments of the pattern
     /// can have matched it.
-    fn reached<'a>(&self, path: impl Iterator<Item = &'a str>) -> Vec<bool> {
-        let mut reached = vec![false; self.segments.len() + 1];
-        if let Some(start) = reached.first_mut() {
-            *start = true;
-        }
-        skip_any(&self.segments, &mut reached);
+    fn reached<'a>(&self, path: impl Iterator<Item = &'a str>) -> SegmentPlaces {
+        let mut reached = SegmentPlaces::start();
+        self.skip_any_from(&mut reached);
         for name in path {
-            let mut next = vec![false; reached.len()];
-            for (index, segment) in self.segments.iter().enumerate().filter(|(i, _)| is_set(&reached, *i)) {
-                match segment {
+            let mut next = SegmentPlaces::EMPTY;
+            for index in reached.iter() {
+                match self.segments.get(index) {
                     // `**` takes this name and may take more.
-                    Segment::Any => set(&mut next, index, !self.dots.hide(name)),
-                    Segment::One(tokens) => set(&mut next, index + 1, name_matches(tokens, name, self.dots)),
+                    Some(Segment::Any) if !self.dots.hide(name) => next.set(index),
+                    Some(Segment::One(tokens)) if name_matches(tokens, name, self.dots) => {
+                        next.set(index + 1);
+                    }
+                    _ => {}
                 }
             }
-            skip_any(&self.segments, &mut next);
+            self.skip_any_from(&mut next);
             reached = next;
         }
         reached
     }
+
+    /// `**` also matches no segment at all.
+    fn skip_any_from(&self, reached: &mut SegmentPlaces) {
+        for (index, segment) in self.segments.iter().enumerate() {
+            if *segment == Segment::Any && reached.has(index) {
+                reached.set(index + 1);
+            }
+        }
+    }
 }
 
 impl Segment {
+    /// Whether it matches a name over which wildcards do not pass.
+    fn may_hide(&self, dots: Dots) -> bool {
+        match self {
+            Self::Any => false,
+            Self::One(tokens) => tokens_may_hide(tokens, dots),
+        }
+    }
+
     /// Whether one name could match both, `**` taken as a name that has no dot in front.
     fn may_share_name(&self, other: &Self) -> bool {
         match (self, other) {
@@ -237,52 +295,82 @@ fn set(places: &mut [bool], index: usize, also: bool) {
     }
 }
 
+fn tokens_may_hide(tokens: &[Token], dots: Dots) -> bool {
+    match tokens.first() {
+        Some(Token::Literal(text)) => dots.hide(text),
+        Some(Token::AnyChar | Token::AnyText) | None => false,
+        // An empty branch lets what follows come first.
+        Some(Token::Either(_)) => dots == Dots::Hide,
+    }
+}
+
+/// Whether every name that `mine` matches is matched by `theirs`, as far as can be told.
+fn name_is_within(mine: &[Token], theirs: &[Token], dots: Dots) -> bool {
+    match (mine, theirs) {
+        _ if mine == theirs => true,
+        ([Token::Literal(name)], _) => name_matches(theirs, name, dots),
+        (_, [Token::AnyText]) => !tokens_may_hide(mine, dots),
+        _ => false,
+    }
+}
+
 fn name_matches(tokens: &[Token], name: &str, dots: Dots) -> bool {
-    let mut places = vec![false; name.len() + 1];
-    set(&mut places, 0, true);
-    advance(tokens, name, dots, places).last() == Some(&true)
+    match tokens {
+        [] => name.is_empty(),
+        [Token::Literal(text)] => text == name,
+        [Token::AnyText] => !dots.hide(name),
+        // Most file systems have no longer name.
+        _ if name.len() < 64 * NAME_WORDS => matches_in::<NAME_WORDS>(tokens, name, dots),
+        _ => matches_in::<LONG_NAME_WORDS>(tokens, name, dots),
+    }
+}
+
+fn matches_in<const WORDS: usize>(tokens: &[Token], name: &str, dots: Dots) -> bool {
+    advance(tokens, name, dots, Places::<WORDS>::start()).has(name.len())
 }
 
 /// Moves every place (a byte offset into `name`) over `tokens`.
-fn advance(tokens: &[Token], name: &str, dots: Dots, mut places: Vec<bool>) -> Vec<bool> {
+fn advance<const WORDS: usize>(
+    tokens: &[Token],
+    name: &str,
+    dots: Dots,
+    mut places: Places<WORDS>,
+) -> Places<WORDS> {
     for token in tokens {
         // A leading dot is matched by a spelt dot only, so no wildcard starts before it, not even
         // one that takes nothing.
         if dots.hide(name) && matches!(token, Token::AnyChar | Token::AnyText) {
-            places.iter_mut().take(1).for_each(|start| *start = false);
+            places.clear_start();
         }
         places = step(token, name, dots, &places);
     }
     places
 }
 
-fn step(token: &Token, name: &str, dots: Dots, places: &[bool]) -> Vec<bool> {
-    let mut next = vec![false; places.len()];
-    let starts = || places.iter().enumerate().filter(|(_, set)| **set).map(|(start, _)| start);
+fn step<const WORDS: usize>(token: &Token, name: &str, dots: Dots, places: &Places<WORDS>) -> Places<WORDS> {
+    let mut next = Places::EMPTY;
     match token {
         Token::Literal(text) => {
-            for start in starts() {
-                let here = name.get(start..).is_some_and(|rest| rest.starts_with(text));
-                set(&mut next, start + text.len(), here);
+            for start in places.iter() {
+                if name.get(start..).is_some_and(|rest| rest.starts_with(text)) {
+                    next.set(start + text.len());
+                }
             }
         }
         Token::AnyChar => {
-            for start in starts() {
+            for start in places.iter() {
                 if let Some(c) = name.get(start..).and_then(|rest| rest.chars().next()) {
-                    set(&mut next, start + c.len_utf8(), true);
+                    next.set(start + c.len_utf8());
                 }
             }
         }
         Token::AnyText => {
-            let first = starts().next().unwrap_or(places.len());
             // Offsets inside a character are harmless: nothing can be taken from there.
-            next.iter_mut().skip(first).for_each(|place| *place = true);
+            places.first().into_iter().flat_map(|first| first..=name.len()).for_each(|place| next.set(place));
         }
         Token::Either(branches) => {
             for branch in branches {
-                for (index, reached) in advance(branch, name, dots, places.to_vec()).into_iter().enumerate() {
-                    set(&mut next, index, reached);
-                }
+                next.join(&advance(branch, name, dots, *places));
             }
         }
     }

@@ -2,7 +2,7 @@
 
 use base::{Capability, PackId};
 
-use crate::{ParseScopeError, Request, RequestError, Scope};
+use crate::{ParseScopeError, Request, RequestError, Scope, Signer, Terms};
 
 /// What an operator lets a pack have.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,6 +13,8 @@ pub struct Grant {
     pub capability: Capability,
     /// Where; empty for a capability without scopes.
     pub scopes: Vec<Scope>,
+    /// To whose pack, until when, and how far it lowers limits.
+    pub terms: Terms,
 }
 
 /// The text is not a grant.
@@ -46,7 +48,8 @@ pub struct ExceedsRequestError {
 
 impl Grant {
     /// Parses the form of the command line: `files-read=workspace:**`,
-    /// `http-read=https://example.com/**`, or `clock` for a capability without scopes.
+    /// `http-read=https://example.com/**`, or `clock` for a capability without scopes. It names no
+    /// signer yet, so that it is in force for nobody.
     ///
     /// # Errors
     /// If it is anything else.
@@ -59,13 +62,37 @@ impl Grant {
         let scope = scope.map(|text| Scope::parse(capability, text)).transpose()?;
         let scopes = Vec::from_iter(scope);
         RequestError::check_grant(capability, &scopes)?;
-        Ok(Self { pack: pack.clone(), capability, scopes })
+        Ok(Self { pack: pack.clone(), capability, scopes, terms: Terms::default() })
+    }
+
+    /// The same, to a pack that `signer` signed.
+    #[must_use]
+    pub fn to_signer(mut self, signer: Signer) -> Self {
+        self.terms.signer = Some(signer);
+        self
+    }
+
+    /// Checks that the scopes and the terms are ones that the capability has.
+    ///
+    /// # Errors
+    /// If they are not.
+    pub fn check_form(&self) -> Result<(), RequestError> {
+        RequestError::check_grant(self.capability, &self.scopes)?;
+        if self.terms.may_disclose && !self.capability.discloses() {
+            return Err(RequestError::NothingDisclosed(self.capability));
+        }
+        Ok(())
     }
 
     /// The texts that [`Grant::parse`] reads back, one for each scope.
     #[must_use]
     pub fn arguments(&self) -> Vec<String> {
-        arguments(self.capability, &self.scopes)
+        grant_arguments(self.capability, &self.scopes)
+    }
+
+    /// Its scopes one by one; none for a capability without.
+    pub(crate) fn places(&self) -> Vec<Option<Scope>> {
+        if self.scopes.is_empty() { vec![None] } else { self.scopes.iter().cloned().map(Some).collect() }
     }
 
     /// Checks that the pack asks for the capability, and that each scope can meet one asked for: in
@@ -88,7 +115,9 @@ impl Grant {
     }
 }
 
-pub(crate) fn arguments(capability: Capability, scopes: &[Scope]) -> Vec<String> {
+/// The arguments of `grant add` that give `capability` within `scopes`, none of them for one without.
+#[must_use]
+pub fn grant_arguments(capability: Capability, scopes: &[Scope]) -> Vec<String> {
     if scopes.is_empty() {
         return vec![capability.to_string()];
     }

@@ -1,18 +1,17 @@
 //! `grants.toml`: what the operator granted to which pack.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::ops::Range;
+mod text;
+
+use std::collections::BTreeMap;
 
 use base::{Capability, PackId};
-use toml::Spanned;
-use toml::de::{DeString, DeTable, DeValue};
 
-use crate::grant::{closest, parse_capability};
-use crate::{Grant, ParseGrantError, RequestError, Scope};
+use crate::{Grant, Scope, Terms};
 
-/// Every grant of an operator. Grants of the same capability to the same pack add up.
+/// Every grant of an operator. Grants of the same capability to the same pack add up; of one scope
+/// the last word counts, so that each scope has one set of terms.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Grants(BTreeMap<(PackId, Capability), BTreeSet<Scope>>);
+pub struct Grants(BTreeMap<(PackId, Capability), BTreeMap<Option<Scope>, Terms>>);
 
 /// `grants.toml` is not what it should be.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -34,179 +33,98 @@ impl Grants {
     }
 
     /// Reads the text of `grants.toml`: an array of tables `[[grant]]` with `pack`, `capability` and,
-    /// if the capability has scopes, `scope`, an array of strings.
+    /// if the capability has scopes, `scope`, an array of strings; and the terms: `signer`, `expires`,
+    /// `may-disclose`, `limits`.
     ///
     /// # Errors
     /// The first problem, with its line.
     pub fn parse_toml(text: &str) -> Result<Self, GrantsError> {
-        let reader = Reader { text };
-        let document = DeTable::parse(text).map_err(|error| {
-            reader.fail(error.span().unwrap_or_default(), error.message().replace('\n', ", "))
-        })?;
-        let [tables] = reader.members(document.get_ref(), ["grant"])?;
-        let mut grants = Self::new();
-        let Some(tables) = tables else { return Ok(grants) };
-        let span = tables.span();
-        let not_tables =
-            || reader.fail(span.clone(), "`grant` must be an array of tables: write `[[grant]]`");
-        for table in tables.get_ref().as_array().ok_or_else(not_tables)?.iter() {
-            let members = table.get_ref().as_table().ok_or_else(not_tables)?;
-            grants.add(reader.grant(table.span(), members)?);
-        }
-        Ok(grants)
+        text::parse(text)
     }
 
     /// The text that [`Grants::parse_toml`] reads back to the same grants.
     #[must_use]
     pub fn to_toml(&self) -> String {
-        let text = |text: &dyn std::fmt::Display| toml::Value::String(text.to_string()).to_string();
-        let mut blocks = Vec::new();
-        for ((pack, capability), scopes) in &self.0 {
-            let mut lines = vec![
-                "[[grant]]".into(),
-                format!("pack = {}", text(pack)),
-                format!("capability = {}", text(capability)),
-            ];
-            if capability.has_scope() {
-                let scopes: Vec<_> = scopes.iter().map(|scope| text(scope)).collect();
-                lines.push(format!("scope = [{}]", scopes.join(", ")));
-            }
-            blocks.push(lines.join("\n") + "\n");
-        }
-        blocks.join("\n")
+        text::print(self)
     }
 
-    /// Adds a grant. Returns whether it gave anything new: never for one that [`Grant::parse`] would
-    /// not make, so that what is kept can always be written and read back.
+    /// Adds a grant. Its terms replace those that its scopes were granted on before. Returns whether
+    /// it changed anything: never for one that [`Grant::check_form`] refuses, so that what is kept can
+    /// always be written and read back.
     pub fn add(&mut self, grant: Grant) -> bool {
-        if RequestError::check_grant(grant.capability, &grant.scopes).is_err() {
+        if grant.check_form().is_err() {
             return false;
         }
-        let key = (grant.pack, grant.capability);
-        let is_new = !self.0.contains_key(&key);
-        let scopes = self.0.entry(key).or_default();
-        let before = scopes.len();
-        scopes.extend(grant.scopes);
-        is_new || scopes.len() > before
+        let places = grant.places();
+        let granted = self.0.entry((grant.pack, grant.capability)).or_default();
+        let mut is_new = false;
+        for place in places {
+            is_new |= granted.insert(place, grant.terms.clone()).as_ref() != Some(&grant.terms);
+        }
+        is_new
     }
 
-    /// Takes back the scopes of `grant`, or, if it names none, the whole capability. Scopes are
-    /// compared by their text. Returns whether anything was taken back.
+    /// Takes back the scopes of `grant`, or, if it names none, the whole capability, whatever its
+    /// terms. Scopes are compared by their text. Returns whether anything was taken back.
     pub fn remove(&mut self, grant: &Grant) -> bool {
         let key = (grant.pack.clone(), grant.capability);
         if grant.scopes.is_empty() {
             return self.0.remove(&key).is_some();
         }
-        let Some(scopes) = self.0.get_mut(&key) else { return false };
-        let before = scopes.len();
-        scopes.retain(|scope| !grant.scopes.contains(scope));
-        let taken = scopes.len() < before;
-        if scopes.is_empty() && taken {
+        let Some(granted) = self.0.get_mut(&key) else { return false };
+        let before = granted.len();
+        granted.retain(|place, _| place.as_ref().is_none_or(|scope| !grant.scopes.contains(scope)));
+        let taken = granted.len() < before;
+        if granted.is_empty() && taken {
             self.0.remove(&key);
         }
         taken
     }
 
-    /// The grants to `pack`, one for each capability, with sorted scopes.
+    /// The grants to `pack`, one for each capability and terms, with sorted scopes.
     #[must_use]
     pub fn of_pack(&self, pack: &PackId) -> Vec<Grant> {
         self.iter().filter(|grant| grant.pack == *pack).collect()
     }
 
-    /// Every grant, by pack and capability.
+    /// Every grant, by pack, capability and terms.
     pub fn iter(&self) -> impl Iterator<Item = Grant> {
-        self.0.iter().map(|((pack, capability), scopes)| Grant {
-            pack: pack.clone(),
-            capability: *capability,
-            scopes: scopes.iter().cloned().collect(),
+        self.0.iter().flat_map(|((pack, capability), granted)| {
+            let mut by_terms: BTreeMap<&Terms, Vec<Scope>> = BTreeMap::new();
+            for (place, terms) in granted {
+                by_terms.entry(terms).or_default().extend(place.clone());
+            }
+            by_terms.into_iter().map(|(terms, scopes)| Grant {
+                pack: pack.clone(),
+                capability: *capability,
+                scopes,
+                terms: terms.clone(),
+            })
         })
+    }
+
+    /// What is granted to `pack`, scope by scope.
+    pub(crate) fn scopes_of(
+        &self,
+        pack: &PackId,
+    ) -> impl Iterator<Item = (Capability, Option<&Scope>, &Terms)> {
+        self.0.iter().filter(move |((granted, _), _)| granted == pack).flat_map(
+            |((_, capability), granted)| {
+                granted.iter().map(|(place, terms)| (*capability, place.as_ref(), terms))
+            },
+        )
+    }
+
+    /// A scope of `grant` that is granted already, and not on its terms.
+    fn place_on_other_terms(&self, grant: &Grant) -> Option<Option<Scope>> {
+        let granted = self.0.get(&(grant.pack.clone(), grant.capability))?;
+        let differs = |place: &Option<Scope>| granted.get(place).is_some_and(|terms| *terms != grant.terms);
+        grant.places().into_iter().find(differs)
     }
 
     /// Whether nothing is granted.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
-    }
-}
-
-/// Turns spans of the parsed text into lines.
-struct Reader<'t> {
-    text: &'t str,
-}
-
-type Member<'a, 'i> = Option<&'a Spanned<DeValue<'i>>>;
-
-impl Reader<'_> {
-    fn fail(&self, span: Range<usize>, message: impl Into<String>) -> GrantsError {
-        let before = self.text.bytes().take(span.start);
-        let line = 1 + before.filter(|byte| *byte == b'\n').count();
-        GrantsError { line, message: message.into(), hint: None }
-    }
-
-    /// The members of a table by name; any other key is an error.
-    fn members<'a, 'i, const N: usize>(
-        &self,
-        table: &'a DeTable<'i>,
-        names: [&str; N],
-    ) -> Result<[Member<'a, 'i>; N], GrantsError> {
-        let is_unknown = |key: &&Spanned<DeString<'_>>| !names.contains(&&**key.get_ref());
-        // The first in the text, whatever the map's order.
-        if let Some(key) = table.keys().filter(is_unknown).min_by_key(|key| key.span().start) {
-            let shown: String = key.get_ref().chars().take(80).collect();
-            let error = self.fail(key.span(), format!("unknown key `{shown}`"));
-            let hint = closest(&shown, names.into_iter()).map(|name| format!("did you mean `{name}`?"));
-            return Err(GrantsError { hint, ..error });
-        }
-        Ok(names.map(|name| table.get(name)))
-    }
-
-    fn grant(&self, span: Range<usize>, table: &DeTable<'_>) -> Result<Grant, GrantsError> {
-        let [pack, capability, scope] = self.members(table, ["pack", "capability", "scope"])?;
-        let missing = |name: &str| self.fail(span.clone(), format!("a grant needs `{name}`"));
-        let pack = pack.ok_or_else(|| missing("pack"))?;
-        let pack: PackId = self
-            .string(pack)?
-            .parse()
-            .map_err(|error: base::ParseNameError| self.fail(pack.span(), error.to_string()))?;
-        let named = capability.ok_or_else(|| missing("capability"))?;
-        let capability =
-            parse_capability(self.string(named)?).map_err(|error| self.unknown(named.span(), &error))?;
-        let scopes = scope.map(|scope| self.scopes(capability, scope)).transpose()?.unwrap_or_default();
-        RequestError::check_grant(capability, &scopes)
-            .map_err(|error| self.fail(scope.map_or(named.span(), Spanned::span), error.to_string()))?;
-        Ok(Grant { pack, capability, scopes })
-    }
-
-    fn unknown(&self, span: Range<usize>, error: &ParseGrantError) -> GrantsError {
-        let hint = match error {
-            ParseGrantError::UnknownCapability { suggestion: Some(name), .. } => {
-                Some(format!("did you mean `{name}`?"))
-            }
-            _ => None,
-        };
-        GrantsError { hint, ..self.fail(span, error.to_string()) }
-    }
-
-    fn string<'a>(&self, value: &'a Spanned<DeValue<'_>>) -> Result<&'a str, GrantsError> {
-        value.get_ref().as_str().ok_or_else(|| {
-            self.fail(value.span(), format!("expected a string, found {}", value.get_ref().type_str()))
-        })
-    }
-
-    fn scopes(
-        &self,
-        capability: Capability,
-        value: &Spanned<DeValue<'_>>,
-    ) -> Result<Vec<Scope>, GrantsError> {
-        let items = value.get_ref().as_array().ok_or_else(|| {
-            self.fail(value.span(), "`scope` must be an array of strings, such as [\"workspace:**\"]")
-        })?;
-        items
-            .iter()
-            .map(|item| {
-                Scope::parse(capability, self.string(item)?)
-                    .map_err(|error| self.fail(item.span(), error.to_string()))
-            })
-            .collect()
     }
 }

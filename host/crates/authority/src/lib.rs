@@ -7,20 +7,28 @@
 //! no scope. Matching costs at most the product of the lengths of path and pattern, both bounded.
 
 mod authority;
+mod caps;
+mod ceiling;
 mod denied;
 mod glob;
 mod grant;
 mod grants;
 mod http_url;
 mod path;
+mod places;
 mod refusal;
 mod request;
 mod scope;
+mod standing;
+mod terms;
+mod tighten;
 
-pub use authority::{Authority, Explanation, MissingGrant};
+pub use authority::{Authority, DecidedBy, EffectiveLimit, Explanation, MissingGrant};
+pub use caps::{LimitCaps, LimitKind};
+pub use ceiling::{AboveCeilingError, Allowed, Ceiling};
 pub use denied::{Denied, DeniedReason, grant_command};
 pub use glob::{GLOB_BYTES_MAX, GlobError};
-pub use grant::{ExceedsRequestError, Grant, ParseGrantError};
+pub use grant::{ExceedsRequestError, Grant, ParseGrantError, grant_arguments};
 pub use grants::{Grants, GrantsError};
 pub use http_url::{HttpUrl, URL_BYTES_MAX, UrlError};
 pub use path::{PATH_BYTES_MAX, PathError, check_path};
@@ -29,3 +37,6 @@ pub use scope::{
     ExecCall, ExecParts, ExecScope, ExecScopeError, ExecWordError, ParseScopeError, PathScope, Scope,
     ScopeErrorReason, Slot, UrlScope,
 };
+pub use standing::{Lapsed, Standing};
+pub use terms::{Lapse, ParseSignerError, Signer, Terms};
+pub use tighten::{Given, Kept, Tightening, tighten};

@@ -2,7 +2,7 @@
 
 use base::{Code, PackId, Refusal};
 
-use crate::{Denied, ExceedsRequestError, GrantsError, ParseGrantError, ParseScopeError};
+use crate::{AboveCeilingError, Denied, ExceedsRequestError, GrantsError, ParseGrantError, ParseScopeError};
 
 impl From<ParseScopeError> for Refusal {
     fn from(error: ParseScopeError) -> Self {
@@ -32,6 +32,12 @@ impl From<GrantsError> for Refusal {
 impl From<ExceedsRequestError> for Refusal {
     fn from(error: ExceedsRequestError) -> Self {
         Self::new(Code::GrantExceedsRequest, error.to_string())
+    }
+}
+
+impl From<AboveCeilingError> for Refusal {
+    fn from(error: AboveCeilingError) -> Self {
+        Self::new(Code::GrantAboveCeiling, error.to_string())
     }
 }
 

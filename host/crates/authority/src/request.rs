@@ -38,6 +38,9 @@ pub enum RequestError {
     /// A capability that every pack has.
     #[error("`{0}` needs no request and no grant")]
     NotNeeded(Capability),
+    /// `may-disclose` on a capability that sends nothing.
+    #[error("`{0}` sends nothing, so that `may-disclose` means nothing there")]
+    NothingDisclosed(Capability),
     /// More than [`SCOPES_MAX`] scopes.
     #[error("`{0}` has more than {SCOPES_MAX} scopes")]
     TooManyScopes(Capability),

@@ -127,6 +127,16 @@ impl Scope {
         }
     }
 
+    /// Whether all that is in this scope is in `other` too. It says yes only where that is so.
+    #[must_use]
+    pub fn is_within(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Path(scope), Self::Path(other)) => scope.is_within(other),
+            (Self::Url(scope), Self::Url(other)) => scope.is_within(other),
+            _ => false,
+        }
+    }
+
     /// Whether it and `asked` can hold something in common: a grant that meets nothing asked for
     /// gives nothing. It may say yes where nothing is.
     pub(crate) fn meets(&self, asked: &Self) -> bool {

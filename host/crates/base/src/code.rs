@@ -88,6 +88,7 @@ codes! {
     // Authority.
     ScopeMalformed = "E-SCOPE-MALFORMED", Malformed, "a scope is not `root:glob`";
     GrantExceedsRequest = "E-GRANT-EXCEEDS-REQUEST", Refused, "the grant gives what the pack did not request";
+    GrantAboveCeiling = "E-GRANT-ABOVE-CEILING", Refused, "the ceiling in `config.toml` forbids what the grant gives";
     GrantMalformed = "E-GRANT-MALFORMED", Malformed, "a grant, or `grants.toml`, is not what it should be";
     // Planfiles.
     PlanSyntax = "E-PLAN-SYNTAX", Malformed, "the planfile is not in the YAML subset of Capstan";

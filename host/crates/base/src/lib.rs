@@ -16,6 +16,7 @@ mod limits;
 mod name;
 mod probe;
 mod quantity;
+mod reached;
 mod refusal;
 mod usage;
 
@@ -33,5 +34,6 @@ pub use probe::{NoProbe, Probe};
 pub use quantity::{
     ParseQuantityError, parse_bytes, parse_count, parse_duration_ms, show_bytes, show_count, show_duration_ms,
 };
+pub use reached::{Reached, Uses};
 pub use refusal::Refusal;
 pub use usage::Usage;

@@ -8,7 +8,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use authority::{Authority, Grants, Request};
+use authority::{Authority, Ceiling, Request, Standing};
 use base::{Clock, Digest, Effect, Limits, PackId, Timestamp};
 use engine::files::Roots;
 use engine::{
@@ -101,7 +101,7 @@ fn template() -> Result<Invocation, Failure> {
         },
         arguments: Vec::new(),
         limits: Limits::DEFAULT,
-        authority: Authority::of(&Request::new(), &Grants::new(), &pack, Effect::Pure),
+        authority: Authority::of(&Request::new(), &Standing::none(pack), &Ceiling::none(), Effect::Pure),
         host: HostContext {
             roots: Arc::new(Roots::default()),
             artifacts: Arc::new(Nothing),

@@ -85,12 +85,8 @@ impl Inert<'_> {
     ) -> Result<Denied, Stop> {
         self.0.budget.enter(bytes)?;
         // Inert is what is not live, so there is a reason; the other arm keeps this total.
-        let denied = asks(&self.0.authority).err().unwrap_or(Denied {
-            capability,
-            what: String::new(),
-            reason: DeniedReason::AboveEffect,
-            grant: None,
-        });
+        let other = || Denied::for_good(capability, "", DeniedReason::AboveEffect);
+        let denied = asks(&self.0.authority).err().unwrap_or_else(other);
         self.0.record(&denied);
         Ok(denied)
     }

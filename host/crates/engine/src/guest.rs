@@ -8,6 +8,7 @@ use base::Capability;
 use crate::budget::Budget;
 use crate::files::Overlay;
 use crate::random::SeededRandom;
+use crate::reached::Recorder;
 use crate::tape::{Deck, Tape};
 use crate::trap::Stop;
 use crate::wasi::Wasi;
@@ -31,6 +32,7 @@ pub(crate) struct Guest {
     pub(crate) deck: Option<Deck>,
     /// The call among all calls: what idempotency keys come from.
     pub(crate) call_id: String,
+    pub(crate) reached: Recorder,
     denied: Vec<Denied>,
     refusals: u64,
 }
@@ -49,6 +51,7 @@ impl Guest {
             wasi,
             deck: None,
             call_id: String::new(),
+            reached: Recorder::default(),
             denied: Vec::new(),
             refusals: 0,
         }

@@ -6,7 +6,7 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
 use authority::{Authority, Denied};
-use base::{ChangeSet, Clock, Digest, Limits, Usage};
+use base::{ChangeSet, Clock, Digest, Limits, Reached, Usage};
 use values::{FunctionType, Value};
 
 use crate::files::Roots;
@@ -123,6 +123,9 @@ pub struct Report {
     pub log: Vec<LogLine>,
     /// Host calls that were refused for want of authority: the first 64 different ones.
     pub denied: Vec<Denied>,
+    /// What it reached of what was permitted, as far as [`crate::REACHED_ENTRIES_MAX`] and
+    /// [`crate::REACHED_BYTES_MAX`] go.
+    pub reached: Reached,
     /// The writes that it staged; empty unless it returned.
     pub changes: ChangeSet,
     /// The new contents of `changes`, by digest.
@@ -137,6 +140,7 @@ impl Report {
             usage: Usage::default(),
             log: Vec::new(),
             denied: Vec::new(),
+            reached: Reached::default(),
             changes: ChangeSet::default(),
             blobs: BTreeMap::new(),
         }

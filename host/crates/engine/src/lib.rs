@@ -33,6 +33,7 @@ mod invocation;
 mod link;
 mod program;
 mod random;
+mod reached;
 mod tape;
 mod threads;
 mod trap;
@@ -50,6 +51,7 @@ pub use invocation::{
     ArtifactError, Artifacts, CancelToken, Held, HostContext, Invocation, LogLine, LogSource, Outcome, Report,
 };
 pub use program::{LoadError, Program};
+pub use reached::{REACHED_BYTES_MAX, REACHED_ENTRIES_MAX};
 pub use tape::{ReadTapeError, Tape};
 pub use threads::GuestThreads;
 pub use trap::Trap;

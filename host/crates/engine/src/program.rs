@@ -1,9 +1,10 @@
 //! A compiled component, and calling it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, PoisonError, RwLock};
 
-use base::{ChangeSet, Digest};
+use authority::Authority;
+use base::{Capability, ChangeSet, Digest};
 use values::{FunctionType, Type, Value};
 use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{Component, ComponentExportIndex, InstancePre, Val};
@@ -110,6 +111,13 @@ impl Program {
         self.0.imports.iter().map(String::as_str)
     }
 
+    /// What of its imports a call with this authority is linked to live.
+    #[must_use]
+    pub fn live(&self, authority: &Authority) -> BTreeSet<Capability> {
+        let imported = self.0.imports.iter().filter_map(|import| capability_of(import));
+        imported.filter(|capability| authority.live(*capability)).collect()
+    }
+
     /// Calls one function in a fresh store, on the calling thread, which needs a stack of 2 MiB.
     /// [`crate::GuestThreads`] has such threads, and is how async code calls this.
     #[must_use]
@@ -139,9 +147,7 @@ impl Program {
             Err(ConvertError::Type) => return Report::early(Trap::Signature),
             Err(ConvertError::Size) => return Report::early(Trap::Input),
         };
-        let imported = self.0.imports.iter().filter_map(|import| capability_of(import));
-        let live = imported.filter(|capability| authority.live(*capability)).collect();
-        let Ok(linked) = self.0.linked(live) else {
+        let Ok(linked) = self.0.linked(self.live(&authority)) else {
             return Report::early(Trap::Host);
         };
         let guest = Guest::new(budget, authority, host, self.0.wants_wasi).with_tape(call_id, tape);
@@ -181,7 +187,8 @@ impl Call {
         let mut usage = guest.budget.usage();
         usage.fuel = limits.fuel.saturating_sub(left);
         usage.stdio_bytes = stdio_bytes;
-        Report { outcome, usage, log, denied: guest.take_denied(), changes, blobs }
+        let (denied, reached) = (guest.take_denied(), guest.reached.take());
+        Report { outcome, usage, log, denied, reached, changes, blobs }
     }
 
     /// Sets every limit that wasmtime enforces, before any guest code runs.

@@ -1,8 +1,8 @@
 //! The closed set of things that can have happened to a run.
 
 use base::{
-    Attempt, Capability, ChangeSet, Digest, Effect, FramedHasher, OperationName, PackId, RootName, StepId,
-    StepPath, Timestamp, Usage,
+    Attempt, Capability, ChangeSet, Digest, Effect, FramedHasher, OperationName, PackId, Reached, RootName,
+    StepId, StepPath, Timestamp, Usage,
 };
 use serde::{Deserialize, Serialize};
 
@@ -381,6 +381,9 @@ pub struct CallRecord {
     pub usage: Usage,
     /// Host calls that were refused to it.
     pub denied: Vec<DeniedCall>,
+    /// What it reached of what it was granted; none in rows that were written before this was kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reached: Option<Reached>,
     /// The artifact with its log lines, if it wrote any.
     pub log: Option<Digest>,
 }

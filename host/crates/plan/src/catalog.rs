@@ -50,4 +50,9 @@ pub struct MissingGrant {
     pub capability: Capability,
     /// What to grant, exactly as `capstan grant add <pack>` takes it: `files-write=workspace:**`.
     pub grant: String,
+    /// What follows it there: options with a space in front of each, or nothing.
+    pub flags: String,
+    /// Of a grant that was given and is not in force, why, as in "was granted, and the grant has
+    /// expired".
+    pub lapsed: Option<&'static str>,
 }

@@ -77,6 +77,7 @@ impl Invoke for World {
             usage: Usage { fuel: 1, ..Usage::default() },
             log: String::new(),
             denied: Vec::new(),
+            reached: base::Reached::default(),
             changes: ChangeSet::default(),
             blobs: BTreeMap::new(),
         }))

@@ -6,8 +6,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use base::{
-    Attempt, Capability, Change, ChangeSet, Clock, Digest, Effect, Limits, OperationName, Probe, Refusal,
-    RunId, StepPath, Usage,
+    Attempt, Capability, Change, ChangeSet, Clock, Digest, Effect, Limits, OperationName, Probe, Reached,
+    Refusal, RunId, StepPath, Usage,
 };
 use journal::{DeniedCall, HowApplied, Journal, Record, RootRecord};
 use values::{FunctionType, Value};
@@ -111,6 +111,8 @@ pub struct CallReport {
     pub log: String,
     /// Host calls that were refused to it.
     pub denied: Vec<DeniedCall>,
+    /// What it reached of what it was granted.
+    pub reached: Reached,
     /// The writes that it staged.
     pub changes: ChangeSet,
     /// The new contents of `changes`, and artifacts that the call put.

@@ -1,8 +1,6 @@
 //! Packs and operations as text.
 
-use app::{
-    BuildView, CapabilityView, ExplainView, InspectView, InstallView, ListedPack, OperationView, SignView,
-};
+use app::{BuildView, CapabilityView, InspectView, InstallView, ListedPack, OperationView, SignView};
 
 use super::{bytes, list};
 use crate::ui::{one_line, visible};
@@ -73,30 +71,11 @@ pub(crate) fn install(view: &InstallView) -> String {
     if !view.unused_requests.is_empty() {
         text += &format!("  requested but not imported: {}\n", list(&view.unused_requests));
     }
+    if !view.lapsed.is_empty() {
+        text += &format!("  not in force any more: {}\n", list(&view.lapsed));
+    }
     for grant in &view.not_granted {
         text += &format!("hint: capstan grant add {} '{grant}'\n", view.pack);
-    }
-    text
-}
-
-pub(crate) fn explain(view: &ExplainView) -> String {
-    let mut text = format!("{}  effect {}\n", view.operation, view.effect);
-    let scopes = |scopes: &Option<Vec<String>>| match scopes.as_deref() {
-        None => "-".to_owned(),
-        Some([]) => "all".to_owned(),
-        Some(scopes) => list(scopes),
-    };
-    for row in &view.capabilities {
-        let state = row.cut_by.map_or("live".to_owned(), |cut| format!("cut by {cut}"));
-        text += &format!("  {:<12} {state}\n", row.capability);
-        text += &format!("    requested  {}\n", scopes(&row.requested));
-        text += &format!("    granted    {}\n", scopes(&row.granted));
-        for grant in &row.grants {
-            text += &format!("    hint: {}\n", one_line(grant));
-        }
-    }
-    if view.capabilities.is_empty() {
-        text += "  nothing: it can only compute and log\n";
     }
     text
 }

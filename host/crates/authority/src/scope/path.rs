@@ -78,6 +78,12 @@ impl PathScope {
         self.root == other.root && self.glob.may_meet(&other.glob)
     }
 
+    /// Whether every path in this scope is in `other` too. It says yes only where that is so.
+    #[must_use]
+    pub fn is_within(&self, other: &Self) -> bool {
+        self.root == other.root && self.glob.is_within(&other.glob)
+    }
+
     /// In `asked` if it is a single path, else not certainly apart from it.
     pub(super) fn meets(&self, asked: &Self) -> bool {
         self.may_meet(asked) && (!self.is_literal() || asked.matches(&self.root, &self.text))

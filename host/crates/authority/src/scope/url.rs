@@ -78,6 +78,31 @@ impl UrlScope {
         format!("{}://{}{spelt}", url.scheme(), url.authority()).parse().ok()
     }
 
+    /// Whether every URL in this scope, at every address that it opens, is in `other` too. It says
+    /// yes only where that is so.
+    #[must_use]
+    pub fn is_within(&self, other: &Self) -> bool {
+        let ports = other.port.is_none() || self.port == other.port;
+        let networks = match (self.network, other.network) {
+            (None, _) => true,
+            (Some(mine), Some(theirs)) => theirs.contains(&mine),
+            (Some(_), None) => false,
+        };
+        self.is_https == other.is_https
+            && self.host.is_within(&other.host)
+            && ports
+            && networks
+            && self.glob.is_within(&other.glob)
+    }
+
+    /// The same URLs, and `network` instead of the one that it names.
+    #[must_use]
+    pub fn via(&self, network: Option<IpNet>) -> Self {
+        let urls = self.text.split_once(VIA).map_or(&*self.text, |(urls, _)| urls);
+        let via = network.map(|network| format!("{VIA}{network}")).unwrap_or_default();
+        Self { text: format!("{urls}{via}").into(), network, ..self.clone() }
+    }
+
     /// The same scheme, hosts and ports in common, and in `asked` if the path is a single one.
     pub(super) fn meets(&self, asked: &Self) -> bool {
         let ports = self.port.is_none() || asked.port.is_none() || self.port == asked.port;
@@ -109,6 +134,16 @@ impl HostPattern {
             (Self::Below(suffix), Host::Domain(name)) => is_below(name, suffix),
             (Self::Below(_), _) => false,
             (Self::Exact(exact), host) => exact == host,
+        }
+    }
+
+    /// Whether every host in this one is in `other`.
+    fn is_within(&self, other: &Self) -> bool {
+        match (self, other) {
+            (_, Self::Any) => true,
+            (Self::Below(mine), Self::Below(theirs)) => mine == theirs || is_below(mine, theirs),
+            (Self::Exact(host), other) => other.matches(host),
+            (Self::Any | Self::Below(_), _) => false,
         }
     }
 

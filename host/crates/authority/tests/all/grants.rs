@@ -1,6 +1,8 @@
 //! Requests, grants, and the text of `grants.toml`.
 
-use authority::{Grant, Grants, ParseGrantError, Request, RequestError, SCOPES_MAX, Scope, grant_command};
+use authority::{
+    Grant, Grants, ParseGrantError, Request, RequestError, SCOPES_MAX, Scope, Terms, grant_command,
+};
 use base::{Capability, Code, PackId, Refusal};
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -237,7 +239,7 @@ proptest! {
             let scopes = globs.iter().filter_map(|glob| Scope::parse(capability, &text(glob)).ok());
             let scopes: Vec<_> = scopes.filter(|_| capability.has_scope()).collect();
             if capability.has_scope() != scopes.is_empty() {
-                grants.add(Grant { pack: pack.parse().unwrap(), capability, scopes });
+                grants.add(Grant { pack: pack.parse().unwrap(), capability, scopes, terms: Terms::default() });
             }
         }
         prop_assert_eq!(Grants::parse_toml(&grants.to_toml()), Ok(grants));
@@ -274,7 +276,7 @@ fn each_error_has_its_code_and_hint() {
 #[test]
 fn no_grant_is_kept_that_could_not_be_read_back() {
     let mut grants = Grants::new();
-    let made = |capability, scopes| Grant { pack: pack(), capability, scopes };
+    let made = |capability, scopes| Grant { pack: pack(), capability, scopes, terms: Terms::default() };
     assert!(!grants.add(made(Capability::FilesRead, vec![])));
     assert!(!grants.add(made(Capability::Clock, vec![scope("workspace:a")])));
     assert!(!grants.add(made(Capability::Log, vec![])));

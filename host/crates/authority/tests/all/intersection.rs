@@ -1,7 +1,9 @@
 //! Authority is what request, grants and effect all permit, and no more.
 
-use authority::{Authority, Denied, DeniedReason, ExecCall, Grant, Grants, HttpUrl, Request, Scope};
+use authority::{Authority, Ceiling, Denied, DeniedReason, ExecCall, Grant, Grants, HttpUrl, Request, Scope};
 use base::{Capability, Effect, PackId, RootName, ScopeKind};
+
+use crate::terms::{NOW, signer};
 use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
 
@@ -9,6 +11,16 @@ use Capability::{Artifacts, Clock, Exec, FilesRead, FilesWrite, HttpRead, Log};
 
 fn pack() -> PackId {
     "acme:notes".parse().unwrap()
+}
+
+/// The authority of an operation of a pack that [`signer`] signed, now and without a ceiling.
+fn of(asked: &Request, grants: &Grants, pack: &PackId, effect: Effect) -> Authority {
+    Authority::of(asked, &grants.in_force(pack, &signer(), NOW), &Ceiling::none(), effect)
+}
+
+/// What the operator types, bound to the signer.
+fn given(text: &str) -> Grant {
+    Grant::parse(&pack(), text).unwrap().to_signer(signer())
 }
 
 fn root() -> RootName {
@@ -28,7 +40,7 @@ fn request(entries: &[(Capability, &[&str])]) -> Request {
 fn grants(texts: &[&str]) -> Grants {
     let mut grants = Grants::new();
     for text in texts {
-        grants.add(Grant::parse(&pack(), text).unwrap());
+        grants.add(given(text));
     }
     grants
 }
@@ -39,7 +51,7 @@ fn authority(effect: Effect, given: &[&str]) -> Authority {
         (FilesWrite, &["workspace:docs/**"]),
         (Clock, &[]),
     ]);
-    Authority::of(&asked, &grants(given), &pack(), effect)
+    of(&asked, &grants(given), &pack(), effect)
 }
 
 #[test]
@@ -77,17 +89,15 @@ fn the_printed_grant_is_the_one_that_allows_it() {
     let path = "docs/[draft] it's *new*.md";
     let mut given = grants(&["files-write=workspace:docs/a.md"]);
     let asked = request(&[(FilesWrite, &["workspace:docs/**"])]);
-    let before = Authority::of(&asked, &given, &pack(), Effect::Write);
+    let before = of(&asked, &given, &pack(), Effect::Write);
     let denied = before.permits_path(FilesWrite, &root(), path).unwrap_err();
     assert_eq!(denied.to_string(), format!("`files-write` of `workspace:{path}` is outside what is granted"));
     let hint = denied.hint(&pack()).unwrap();
     assert_eq!(hint, r"capstan grant add acme:notes 'files-write=workspace:docs/?draft? it'\''s ?new?.md'");
     let refusal = denied.refusal(&pack());
     assert_eq!((refusal.code, refusal.hints), (base::Code::CallDenied, vec![hint]));
-    given.add(Grant::parse(&pack(), &denied.grant.unwrap()).unwrap());
-    assert!(
-        Authority::of(&asked, &given, &pack(), Effect::Write).permits_path(FilesWrite, &root(), path).is_ok()
-    );
+    given.add(crate::intersection::given(&denied.grant.unwrap()));
+    assert!(of(&asked, &given, &pack(), Effect::Write).permits_path(FilesWrite, &root(), path).is_ok());
 
     // A path that no pattern can spell: what the pack asks for.
     let long = format!("docs/{}", "a".repeat(2000));
@@ -99,10 +109,10 @@ fn the_printed_grant_is_the_one_that_allows_it() {
 #[test]
 fn grants_to_another_pack_do_not_count() {
     let mut given = Grants::new();
-    given.add(Grant::parse(&"acme:other".parse().unwrap(), "clock").unwrap());
+    given.add(Grant::parse(&"acme:other".parse().unwrap(), "clock").unwrap().to_signer(signer()));
     let asked = request(&[(Clock, &[])]);
-    assert!(!Authority::of(&asked, &given, &pack(), Effect::Read).live(Clock));
-    assert!(Authority::of(&asked, &given, &"acme:other".parse().unwrap(), Effect::Read).live(Clock));
+    assert!(!of(&asked, &given, &pack(), Effect::Read).live(Clock));
+    assert!(of(&asked, &given, &"acme:other".parse().unwrap(), Effect::Read).live(Clock));
 }
 
 #[test]
@@ -163,7 +173,7 @@ fn the_digest_follows_what_is_live() {
         digest(Effect::Write, &["files-read=workspace:**", "files-read=workspace:a"]),
         digest(Effect::Write, &["files-read=workspace:**", "clock"]),
         digest(Effect::Write, &[]),
-        Authority::of(
+        of(
             &request(&[(FilesRead, &["workspace:**"])]),
             &grants(&["files-read=workspace:**"]),
             &pack(),
@@ -243,9 +253,10 @@ proptest! {
             request.insert(*capability, scopes.clone()).unwrap();
         }
         for (capability, scopes) in &given {
-            grants.add(Grant { pack: pack(), capability: *capability, scopes: scopes.clone() });
+            let terms = authority::Terms::of(signer());
+            grants.add(Grant { pack: pack(), capability: *capability, scopes: scopes.clone(), terms });
         }
-        let authority = Authority::of(&request, &grants, &pack(), effect);
+        let authority = of(&request, &grants, &pack(), effect);
         for capability in Capability::ALL {
             let both = asked.contains_key(&capability) && given.contains_key(&capability);
             let is_live = |c: Capability| {
@@ -274,11 +285,11 @@ proptest! {
                     prop_assert!(!permitted);
                     let Some(text) = denied.grant else { continue };
                     // The grant that is offered is requested, and is enough.
-                    let grant = Grant::parse(&pack(), &text).unwrap();
+                    let grant = crate::intersection::given(&text);
                     prop_assert_eq!(grant.check_requested(&request), Ok(()));
                     let mut more = grants.clone();
                     prop_assert!(more.add(grant));
-                    let then = Authority::of(&request, &more, &pack(), effect);
+                    let then = of(&request, &more, &pack(), effect);
                     prop_assert!(then.permits_path(capability, &root, &path).is_ok());
                 }
             }
@@ -294,11 +305,12 @@ proptest! {
             Err(denied) => {
                 prop_assert!(!permitted);
                 if let Some(text) = denied.grant {
-                    let grant = Grant::parse(&pack(), &text).unwrap();
+                    let mut grant = crate::intersection::given(&text);
+                    grant.terms.may_disclose = denied.may_disclose;
                     prop_assert_eq!(grant.check_requested(&request), Ok(()));
                     let mut more = grants.clone();
                     prop_assert!(more.add(grant));
-                    let then = Authority::of(&request, &more, &pack(), effect);
+                    let then = of(&request, &more, &pack(), effect);
                     prop_assert!(then.permits_url(HttpRead, &url).is_ok());
                 }
             }
@@ -351,14 +363,17 @@ proptest! {
 fn an_operation_with_a_source_gets_no_http() {
     let asked = request(&[(FilesRead, &["workspace:**"]), (HttpRead, &["https://*/**"]), (Artifacts, &[])]);
     let url = HttpUrl::parse("https://api.example.com/a").unwrap();
-    let of = |given: &[&str]| Authority::of(&asked, &grants(given), &pack(), Effect::Read);
+    let of = |given: &[&str]| of(&asked, &grants(given), &pack(), Effect::Read);
     let http = "http-read=https://api.example.com/**";
     assert!(of(&[http]).permits_url(HttpRead, &url).is_ok());
     for source in ["files-read=workspace:docs/**", "artifacts"] {
         for given in [&[source][..], &[source, http]] {
             let denied = of(given).permits_url(HttpRead, &url).unwrap_err();
-            assert_eq!((denied.reason, &denied.grant), (DeniedReason::Disclosure, &None));
-            assert_eq!(denied, Denied { what: url.to_string(), ..of(given).permits(HttpRead).unwrap_err() });
+            assert_eq!(denied.reason, DeniedReason::Disclosure);
+            assert_eq!(denied.grant.as_deref(), Some("http-read=https://api.example.com/a"));
+            assert!(denied.may_disclose);
+            let whole = Denied { grant: denied.grant.clone(), ..of(given).permits(HttpRead).unwrap_err() };
+            assert_eq!(denied, Denied { what: url.to_string(), ..whole });
             assert!(denied.to_string().contains("would let it send what it reads to a host"));
             assert!(!of(given).missing().iter().any(|missing| missing.capability == HttpRead));
         }
@@ -377,7 +392,7 @@ fn a_grant_brings_its_network_and_another_does_not() {
         "http-read=https://intranet.example:8443/** via fd00::/8",
         "http-read=https://*/**",
     ]);
-    let authority = Authority::of(&asked, &given, &pack(), Effect::Read);
+    let authority = of(&asked, &given, &pack(), Effect::Read);
     let networks = |url: &str| {
         let networks = authority.permits_url(HttpRead, &HttpUrl::parse(url).unwrap()).unwrap();
         networks.iter().map(ToString::to_string).collect::<Vec<_>>()

@@ -3,6 +3,10 @@
 
 // `cfg(test)` tells clippy that helpers without `#[test]` are tests too.
 #[cfg(test)]
+mod agreement;
+#[cfg(test)]
+mod ceiling;
+#[cfg(test)]
 mod commands;
 #[cfg(test)]
 mod globs;
@@ -12,5 +16,9 @@ mod grants;
 mod intersection;
 #[cfg(test)]
 mod paths;
+#[cfg(test)]
+mod terms;
+#[cfg(test)]
+mod tightening;
 #[cfg(test)]
 mod urls;

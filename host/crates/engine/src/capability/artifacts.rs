@@ -18,6 +18,7 @@ fn wit(error: ArtifactError) -> Wit {
 impl artifacts::Host for Guest {
     fn put(&mut self, contents: Vec<u8>, media_type: String) -> wasmtime::Result<Result<String, Wit>> {
         self.budget.enter(contents.len().saturating_add(media_type.len()))?;
+        self.reached.used(Capability::Artifacts);
         let digest = Digest::of(&contents);
         let stored = self.host.artifacts.put(&digest, &contents, &media_type);
         self.budget.check_time()?;
@@ -26,6 +27,7 @@ impl artifacts::Host for Guest {
 
     fn get(&mut self, digest: String) -> wasmtime::Result<Result<Vec<u8>, Wit>> {
         self.budget.enter(digest.len())?;
+        self.reached.used(Capability::Artifacts);
         let Ok(digest) = digest.parse::<Digest>() else {
             return Ok(Err(Wit::NotFound));
         };

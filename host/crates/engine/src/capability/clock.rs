@@ -9,6 +9,7 @@ use crate::guest::Guest;
 impl clock::Host for Guest {
     fn now(&mut self) -> wasmtime::Result<u64> {
         self.budget.enter(0)?;
+        self.reached.used(Capability::Clock);
         Ok(self.taped("clock.now", &(), |guest| Ok(guest.host.clock.now().0))?.answer)
     }
 }

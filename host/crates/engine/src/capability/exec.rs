@@ -68,10 +68,14 @@ impl exec::Host for Guest {
         let order = match self.order(&request) {
             // What may change something waits for somebody who agrees.
             Ok(order) if self.authority.effect() >= Effect::External => {
+                self.reached.used(Capability::Exec);
                 return self.sent(HeldCall::Exec(Box::new(order)));
             }
             order => order,
         };
+        if order.is_ok() {
+            self.reached.used(Capability::Exec);
+        }
         let done = order.and_then(|order| Ok(self.run_once(&order)?));
         // A call that is over ends here, whatever its program was doing.
         self.budget.check_time()?;

@@ -60,6 +60,7 @@ impl Guest {
         let root: RootName = root.parse().map_err(|_| FileError::UnknownRoot)?;
         authority::check_path(path).map_err(|error| FileError::InvalidPath(error.to_string()))?;
         self.authority.permits_path(capability, &root, path).map_err(Failure::Denied)?;
+        self.reached.place(capability, format!("{root}:{path}"));
         Ok(root)
     }
 
@@ -82,6 +83,10 @@ impl Guest {
         let pattern: PathScope = format!("{root}:{glob}").parse().map_err(|_| FileError::InvalidGlob)?;
         let reach = Reach { pattern: &pattern, authority: &self.authority, budget: &self.budget };
         let page = self.overlay.list(&root, &reach, cursor)?;
+        self.reached.listing(Capability::FilesRead, pattern.to_string());
+        for path in &page.paths {
+            self.reached.place(Capability::FilesRead, format!("{root}:{path}"));
+        }
         self.budget.charge(page.paths.iter().map(String::len).sum())?;
         Ok(page)
     }
@@ -117,6 +122,12 @@ impl files_read::Host for Guest {
             let page = guest.list_page(&root, &glob, cursor.as_deref());
             guest.answer(page.map(|page| Listing { paths: page.paths, next: page.next }))
         })?;
+        if let (true, Ok(listing)) = (played.from_tape, &played.answer) {
+            self.reached.listing(Capability::FilesRead, format!("{root}:{glob}"));
+            for path in &listing.paths {
+                self.reached.place(Capability::FilesRead, format!("{root}:{path}"));
+            }
+        }
         Ok(played.answer)
     }
 
@@ -132,6 +143,9 @@ impl files_read::Host for Guest {
                 Ok(Metadata { kind, size })
             })
         })?;
+        if played.from_tape {
+            self.reached.place(Capability::FilesRead, format!("{root}:{path}"));
+        }
         Ok(played.answer)
     }
 
@@ -147,6 +161,7 @@ impl files_read::Host for Guest {
         if played.from_tape {
             // A write is staged against what the guest saw, which is what the tape has.
             self.overlay.play_back(&root, &path, &played.answer);
+            self.reached.place(Capability::FilesRead, format!("{root}:{path}"));
         }
         Ok(played.answer)
     }

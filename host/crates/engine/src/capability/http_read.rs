@@ -27,6 +27,7 @@ impl Guest {
     fn fetch_once(&mut self, request: &Request) -> Result<Response, Failure> {
         let url = HttpUrl::parse(&request.url).map_err(|error| HttpError::InvalidUrl(error.to_string()))?;
         let networks = self.authority.permits_url(Capability::HttpRead, &url).map_err(Failure::Denied)?;
+        self.reached.place(Capability::HttpRead, url.to_string());
         let headers = request.headers.iter().map(|header| (header.name.as_str(), header.value.as_str()));
         let headers = admit_headers(headers).map_err(HttpError::InvalidHeader)?;
         let method = match request.method {
@@ -41,16 +42,12 @@ impl Guest {
         let moved = received.get().min(self.budget.bytes_left());
         self.budget.charge(usize::try_from(moved).unwrap_or(usize::MAX)).map_err(HttpError::Stop)?;
         if let Err(HttpError::RefusedAddress(_)) = &fetched {
-            let what = url.to_string().chars().take(WHAT_CHARS_MAX).collect();
-            let reason = DeniedReason::SpecialAddress;
-            self.record(&Denied { capability: Capability::HttpRead, what, reason, grant: None });
+            let (what, reason) = (url.to_string(), DeniedReason::SpecialAddress);
+            self.record(&Denied::for_good(Capability::HttpRead, &what, reason));
         }
         Ok(response(fetched?))
     }
 }
-
-/// Longest URL in a denial, in characters.
-const WHAT_CHARS_MAX: usize = 200;
 
 fn response(response: client::Response) -> Response {
     Response {
@@ -77,6 +74,9 @@ impl http_read::Host for Guest {
                 Ok(Err(Wit::Denied(guest.denial_text(&denied))))
             }
         })?;
+        if let (true, Ok(url)) = (played.from_tape, HttpUrl::parse(&request.url)) {
+            self.reached.place(Capability::HttpRead, url.to_string());
+        }
         Ok(played.answer)
     }
 }

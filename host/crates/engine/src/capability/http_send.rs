@@ -16,17 +16,18 @@ const IDEMPOTENCY_KEY: &str = "idempotency-key";
 
 impl Guest {
     /// The request as it would be sent, if the call's authority permits it.
-    fn hold(&self, request: Request) -> Result<HeldCall, Failure> {
+    fn hold(&mut self, request: Request) -> Result<HeldCall, Failure> {
         let url = HttpUrl::parse(&request.url).map_err(|error| HttpError::InvalidUrl(error.to_string()))?;
         self.authority.permits_url(Capability::HttpSend, &url).map_err(Failure::Denied)?;
+        self.reached.place(Capability::HttpSend, url.to_string());
         let method = match request.method {
             Method::Post => "POST",
             Method::Put => "PUT",
             Method::Patch => "PATCH",
             Method::Delete if self.authority.effect() < Effect::Destructive => {
-                let (capability, reason) = (Capability::HttpSend, DeniedReason::AboveEffect);
-                let what = format!("DELETE {url}").chars().take(WHAT_CHARS_MAX).collect();
-                return Err(Failure::Denied(Denied { capability, what, reason, grant: None }));
+                let what = format!("DELETE {url}");
+                let reason = DeniedReason::AboveEffect;
+                return Err(Failure::Denied(Denied::for_good(Capability::HttpSend, &what, reason)));
             }
             Method::Delete => "DELETE",
         };
@@ -57,9 +58,6 @@ impl Guest {
         format!("\"{hex}\"")
     }
 }
-
-/// Longest URL in a denial, in characters.
-const WHAT_CHARS_MAX: usize = 200;
 
 /// What a request brings from the guest.
 fn size(request: &Request) -> usize {

@@ -8,6 +8,7 @@ use crate::guest::Guest;
 
 impl random::Host for Guest {
     fn bytes(&mut self, length: u32) -> wasmtime::Result<Vec<u8>> {
+        self.reached.used(Capability::Random);
         self.draw(u64::from(length))
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, OnceLock};
 
-use authority::{Authority, Grant, Grants, Request};
+use authority::{Authority, Ceiling, Grant, Grants, Request, Signer};
 use base::{Clock, Digest, Effect, Limits, PackId, Timestamp};
 use engine::files::Roots;
 use engine::{
@@ -137,10 +137,12 @@ pub(crate) fn authority(requested: &[&str], granted: &[&str], effect: Effect) ->
         request.insert(capability, scopes).unwrap();
     }
     let mut grants = Grants::default();
+    let signer = Signer::of_fingerprint(&"the key that signed the guest");
     for grant in granted.iter().map(parse) {
-        grants.add(grant);
+        grants.add(grant.to_signer(signer.clone()));
     }
-    Authority::of(&request, &grants, &pack(), effect)
+    let standing = grants.in_force(&pack(), &signer, FixedClock.now());
+    Authority::of(&request, &standing, &Ceiling::none(), effect)
 }
 
 pub(crate) struct FixedClock;

@@ -324,8 +324,8 @@ fn request_grant_effect_and_sources_each_cut() {
         (&asked[..], &[], Effect::Read, DeniedReason::NotGranted, Some(&offered)),
         (&asked, &[&narrow], Effect::Read, DeniedReason::OutOfScope, Some(&offered)),
         (&asked, &[via], Effect::Pure, DeniedReason::AboveEffect, None),
-        (&asked, &[via, "files-read=workspace:a"], Effect::Read, DeniedReason::Disclosure, None),
-        (&asked, &[via, "artifacts"], Effect::Write, DeniedReason::Disclosure, None),
+        (&asked, &[via, "files-read=workspace:a"], Effect::Read, DeniedReason::Disclosure, Some(&offered)),
+        (&asked, &[via, "artifacts"], Effect::Write, DeniedReason::Disclosure, Some(&offered)),
     ] {
         let mut invocation = get(&url);
         invocation.authority = authority(asked, granted, effect);

@@ -1,6 +1,6 @@
 //! The on-disk form of every event. A difference here is a new row version, never an edit.
 
-use base::{Attempt, Change, ChangeKind, ChangeSet, Timestamp, Usage};
+use base::{Attempt, Change, ChangeKind, ChangeSet, Reached, Timestamp, Usage, Uses};
 use journal::{
     BudgetRecord, CallRecord, Conflict, DeniedCall, Event, Failure, FailureClass, HeldRecord, HowApplied,
     Mode, PackRecord, Payload, Receipt, RootRecord, RunCreated, StaleCause, Staleness, StepRecord,
@@ -30,8 +30,17 @@ fn every_event() -> Vec<Event> {
             reason: "not granted".into(),
             grant: Some("files-read=workspace:a".into()),
         }],
+        reached: Some(Reached(
+            [(
+                base::Capability::FilesRead,
+                Uses { places: ["workspace:b".into()].into(), ..Uses::default() },
+            )]
+            .into(),
+        )),
         log: Some(digest(2)),
     };
+    // As rows were written before there was such a record.
+    let old_call = CallRecord { output: None, reached: None, ..call.clone() };
     let change = Change {
         root: "workspace".parse().unwrap(),
         path: "a".into(),
@@ -83,7 +92,7 @@ fn every_event() -> Vec<Event> {
         Event::RunCreated(Box::new(created)),
         Event::RunClaimed { epoch: 1, pid: 2 },
         Event::FanOutExpanded { step, items: 3 },
-        Event::StepCompleted { path, attempt, call: call.clone() },
+        Event::StepCompleted { path, attempt, call },
         Event::StepFailed {
             path: "save".parse().unwrap(),
             attempt,
@@ -92,12 +101,7 @@ fn every_event() -> Vec<Event> {
             denied,
             log: None,
         },
-        Event::EffectsStaged {
-            path: "save".parse().unwrap(),
-            attempt,
-            call: CallRecord { output: None, ..call },
-            changes,
-        },
+        Event::EffectsStaged { path: "save".parse().unwrap(), attempt, call: old_call, changes },
         Event::CallHeld {
             path: "save".parse().unwrap(),
             attempt,

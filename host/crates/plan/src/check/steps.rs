@@ -200,9 +200,12 @@ pub(super) fn report_missing_grants(steps: &[Step], packs: &Packs<'_>, findings:
     }
     for ((pack, grant), needed_by) in missing {
         let Some((first, others)) = needed_by.split_first() else { continue };
-        let message =
-            format!("the step `{}` needs `{}`, which is not granted to `{pack}`", first.0, grant.capability);
-        let fix = format!("capstan grant add {pack} {}", shell_quoted(&grant.grant));
+        let why = grant.lapsed.map_or_else(
+            || format!("is not granted to `{pack}`"),
+            |lapsed| format!("{lapsed} (pack `{pack}`)"),
+        );
+        let message = format!("the step `{}` needs `{}`, which {why}", first.0, grant.capability);
+        let fix = format!("capstan grant add {pack} {}{}", shell_quoted(&grant.grant), grant.flags);
         let finding = Finding::new(Code::PlanGrant, first.1, message).fix(fix);
         let related = |finding: Finding, (step, span): &(&str, Span)| {
             finding.related(*span, format!("`{step}` needs it too"))

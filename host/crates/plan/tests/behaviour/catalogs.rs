@@ -19,7 +19,12 @@ impl Catalog for Packs {
     }
 
     fn operation(&self, name: &OperationName) -> Option<CatalogOperation> {
-        let missing = MissingGrant { capability: Capability::FilesWrite, grant: GRANT.to_owned() };
+        let missing = MissingGrant {
+            capability: Capability::FilesWrite,
+            grant: GRANT.to_owned(),
+            flags: String::new(),
+            lapsed: None,
+        };
         self.operations(&name.pack).contains(name).then(|| CatalogOperation {
             function: FunctionType { params: Vec::new(), result: None },
             effect: Effect::Write,

@@ -155,8 +155,12 @@ impl Catalog for FakeCatalog {
             Effect::Write => vec![Capability::FilesRead, Capability::FilesWrite],
             _ => Vec::new(),
         };
-        let grant =
-            MissingGrant { capability: Capability::FilesWrite, grant: "files-write=workspace:**".to_owned() };
+        let grant = MissingGrant {
+            capability: Capability::FilesWrite,
+            grant: "files-write=workspace:**".to_owned(),
+            flags: String::new(),
+            lapsed: None,
+        };
         let missing = if effect == Effect::Write && !self.write_granted { vec![grant] } else { Vec::new() };
         Some(CatalogOperation {
             function,

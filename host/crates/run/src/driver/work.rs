@@ -295,7 +295,7 @@ pub(super) fn approved_call(session: &mut Session<'_>, number: usize) -> Result<
 pub(super) fn recorded_call(command: Command, call: &Call, report: CallReport) -> Work {
     let CallRequest { path, attempt, operation, effect, .. } = &call.request;
     let (path, attempt) = (path.clone(), *attempt);
-    let CallReport { outcome, usage, log, denied, changes, blobs } = report;
+    let CallReport { outcome, usage, log, denied, reached, changes, blobs } = report;
     let mut artifacts = Vec::new();
     let log = (!log.is_empty()).then(|| {
         let digest = Digest::of(log.as_bytes());
@@ -339,7 +339,8 @@ pub(super) fn recorded_call(command: Command, call: &Call, report: CallReport) -
     let (output, output_bytes) = value.as_ref().map(|value| Payload::new(values::to_json(value))).unzip();
     artifacts.extend(output_bytes.flatten());
     artifacts.extend(blobs.into_values());
-    let record = CallRecord { operation: operation.clone(), input: call.input, output, usage, denied, log };
+    let (operation, input, reached) = (operation.clone(), call.input, Some(reached));
+    let record = CallRecord { operation, input, output, usage, denied, reached, log };
     let event = if call.is_staged {
         Event::EffectsStaged { path, attempt, call: record, changes }
     } else {

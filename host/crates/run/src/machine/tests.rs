@@ -98,6 +98,7 @@ fn call(step: usize, item: Option<u32>) -> CallRecord {
         output: None,
         usage: Usage { fuel: 1, ..Usage::default() },
         denied: Vec::new(),
+        reached: None,
         log: None,
     }
 }

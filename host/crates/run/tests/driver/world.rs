@@ -150,7 +150,8 @@ impl World {
             other => panic!("{other}"),
         };
         let usage = Usage { fuel: 10, wall_us: 1, ..Usage::default() };
-        CallReport { outcome, usage, log: String::new(), denied: Vec::new(), changes, blobs }
+        let (log, denied, reached) = (String::new(), Vec::new(), Default::default());
+        CallReport { outcome, usage, log, denied, reached, changes, blobs }
     }
 }
 
