@@ -501,3 +501,38 @@ fn a_scope_holds_what_the_grant_says_and_no_more() {
         "{found:?}"
     );
 }
+
+/// How often it is looked whether a writer waits.
+const LOOKS_MAX: usize = 200_000;
+
+/// Opening a FIFO to read lets whoever waits to write go on, and then fails them. It is looked at
+/// before it would be opened, so its writer waits through every operation.
+#[test]
+fn a_fifo_is_not_opened() {
+    let place = Place::new();
+    let fifo = place.env.work().join("special/fifo");
+    let mut writer =
+        Command::new("sh").args(["-c", "echo written > \"$FIFO\""]).env("FIFO", &fifo).spawn().unwrap();
+    let waits_in = || fs::read_to_string(format!("/proc/{}/wchan", writer.id())).unwrap_or_default();
+    let is_waiting = (0..LOOKS_MAX).any(|_| {
+        std::thread::yield_now();
+        waits_in() == "wait_for_partner"
+    });
+    if !is_waiting {
+        eprintln!("SKIPPED: this kernel does not say what a process waits for, but `{}`", waits_in());
+        writer.kill().unwrap();
+        writer.wait().unwrap();
+        return;
+    }
+    let paths = json!({ "root": "workspace", "paths": ["special/fifo"] });
+    for answer in look(&place.env, "workspace", &["special/fifo"]) {
+        assert!(answer["read"].as_str().unwrap().contains("not a regular file"), "{answer}");
+    }
+    let mut touch = paths.clone();
+    touch["text"] = "x".into();
+    call(&place.env, "test:writer/probe.touch", &touch);
+    call(&place.env, "test:writer/probe.move-all", &paths);
+    assert_eq!(writer.try_wait().unwrap(), None, "it waits as before");
+    assert_eq!(fs::read_to_string(&fifo).unwrap(), "written\n");
+    assert!(writer.wait().unwrap().success());
+}

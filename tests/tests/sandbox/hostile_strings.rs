@@ -247,7 +247,7 @@ fn hostile(place: &Place) -> Vec<(String, Stopped)> {
     found
 }
 
-fn chunks<'a>(paths: &'a [(String, Stopped)]) -> Vec<&'a [(String, Stopped)]> {
+fn chunks(paths: &[(String, Stopped)]) -> Vec<&[(String, Stopped)]> {
     let mut chunks = Vec::new();
     let (mut start, mut bytes) = (0, 0);
     for (at, (path, _)) in paths.iter().enumerate() {

@@ -73,6 +73,23 @@ pub fn completed() -> Env {
     env
 }
 
+/// A run whose process died after it was about to make an approved call, in step `publish`. Nothing
+/// listens where it would go.
+pub fn unknown_outcome() -> Env {
+    let env = Env::with_home();
+    let grant = "http-send=http://127.0.0.1:9/** via 127.0.0.0/8";
+    env.install("tests/guests/sender", &["--grant", grant]);
+    let plan = "schema: capstan.plan/v1\nname: publish\npacks: { p: test:sender ^0.1 }\nsteps:\n  \
+                publish: { call: p/mail.once, with: { url: \"http://127.0.0.1:9/a\", text: hello } }\n";
+    env.write("publish.plan.yaml", plan);
+    let run = env.json(["plan", "run", "publish.plan.yaml", "--no-prompt"]).exits(3).json();
+    let id = run["approvals"][0]["id"].as_str().expect("it asks").to_owned();
+    let mut approve = env.command(["approve", &id]);
+    let died = tests::env::finish(approve.env("CAPSTAN_KILL_AT", "run:before-send"));
+    assert_eq!(died.signal, Some(9), "{}", died.said());
+    env
+}
+
 /// The digest of an artifact that the last run kept.
 pub fn artifact(env: &Env) -> String {
     let run = env.json(["run", "show", "last"]).exits(0).json();
@@ -81,8 +98,18 @@ pub fn artifact(env: &Env) -> String {
 
 /// Asserts that every key is snake_case, but below keys whose content is others' format.
 pub fn assert_snake_case(value: &Value, at: &str) {
-    const FOREIGN: [&str; 8] =
-        ["arguments_schema", "result_schema", "files", "outputs", "result", "roots", "inputs", "limits"];
+    const FOREIGN: [&str; 9] = [
+        "arguments_schema",
+        "result_schema",
+        "files",
+        "outputs",
+        "result",
+        "roots",
+        "inputs",
+        "limits",
+        // By capability, whose names are those of manifests.
+        "reached",
+    ];
     match value {
         Value::Object(map) => {
             for (key, value) in map {

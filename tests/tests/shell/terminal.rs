@@ -103,6 +103,29 @@ fn a_run_shows_the_change_and_asks() {
 }
 
 #[test]
+fn what_destroys_is_approved_by_typing_its_target() {
+    let line = "capstan op call capstan:files/tree.remove-tree '{\"path\": \"build\"}'";
+    for (typed, code, is_gone) in [("workspace:build", 0, true), ("build", 4, false), ("yes", 4, false)] {
+        let env = place::installed();
+        drop(env.run(["grant", "add", "capstan:files", "files-write=workspace:**"]).exits(0));
+        env.write("build/a", "x");
+        let Some(mut terminal) = Terminal::start(&env, line) else { return };
+        terminal.answer("Apply exactly this? [yes/no/later] ", "yes");
+        terminal.answer("Type the target to approve this: ", typed);
+        let outcome = terminal.end().exits(code).says("target  workspace:build");
+        assert_eq!(outcome.stdout.contains("E-APPROVAL-CONFIRM"), !is_gone, "{}", outcome.stdout);
+        assert_eq!(env.read("build/a").is_none(), is_gone, "{typed}");
+        if !is_gone {
+            // It waits as before, and `approve` asks too.
+            let mut again = Terminal::start(&env, "capstan approve last").unwrap();
+            again.answer("Type the target to approve this: ", "workspace:build");
+            drop(again.end().exits(0));
+            assert_eq!(env.read("build/a"), None);
+        }
+    }
+}
+
+#[test]
 fn an_install_asks_for_trust_and_grants_on_one_screen() {
     for (answer, code, grants) in [("all", 0, 2), ("none", 0, 0), ("no", 2, 0)] {
         let env = place::clone();

@@ -37,7 +37,7 @@ mod trust;
 mod view;
 
 pub use app::{App, Settings};
-pub use base::{Change, ChangeSet, Code, CodeClass};
+pub use base::{Change, ChangeKind, ChangeSet, Code, CodeClass};
 pub use deceptive::is_deceptive;
 pub use engine::{CompileError, compile_from_stdin, confine_program};
 pub use error::Error;

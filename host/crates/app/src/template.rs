@@ -74,6 +74,7 @@ const SDK: &[(&str, &str)] = embed![
     "wit/host/files-read.wit",
     "wit/host/files-write.wit",
     "wit/host/http-read.wit",
+    "wit/host/http-send.wit",
     "wit/host/log.wit",
     "wit/host/random.wit",
     "wit/host/types.wit",

@@ -7,8 +7,9 @@ mod grant;
 
 use std::collections::BTreeMap;
 
-use base::{Capability, ChangeSet, Digest, Effect, Limits, PackId, Reason, RunId, StepPath, Usage};
+use base::{Capability, ChangeSet, Digest, Effect, Limits, PackId, RunId, StepPath, Usage};
 use journal::{ApprovalBinding, DeniedCall, Receipt};
+use policy::Reason;
 use serde::Serialize;
 use serde_json::Value as Json;
 

@@ -1,4 +1,4 @@
-//! The words that every layer shares: identifiers, digests, effects, limits, decisions.
+//! The words that every layer shares: identifiers, digests, effects, limits.
 //!
 //! Invariant: vocabulary without behaviour. No I/O, no async, no clock of its own, no dependency
 //! heavier than serde and sha2, and fewer than 1,000 lines. What decides, reads or writes lives
@@ -8,7 +8,6 @@ mod capability;
 mod change;
 mod clock;
 mod code;
-mod decision;
 mod digest;
 mod effect;
 mod id;
@@ -24,11 +23,10 @@ pub use capability::{Capability, ScopeKind};
 pub use change::{Change, ChangeKind, ChangeSet};
 pub use clock::{Clock, Timestamp};
 pub use code::{Code, CodeClass};
-pub use decision::{Decision, Reason, Verdict};
 pub use digest::{Digest, FramedHasher, ParseDigestError};
 pub use effect::Effect;
 pub use id::{Attempt, ParseIdError, RootName, RunId, StepId, StepPath};
-pub use limits::{Limits, LimitsRequest};
+pub use limits::Limits;
 pub use name::{Label, OperationName, PackId, ParseNameError};
 pub use probe::{NoProbe, Probe};
 pub use quantity::{

@@ -20,6 +20,8 @@ mod calls;
 mod files;
 #[path = "engine/fixture.rs"]
 mod fixture;
+#[path = "engine/folding.rs"]
+mod folding;
 #[path = "engine/http.rs"]
 mod http;
 #[path = "engine/http_servers.rs"]

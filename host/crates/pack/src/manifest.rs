@@ -1,15 +1,19 @@
 //! `pack.toml`: what a pack's author declares and requests.
 
+mod limits;
+
 use std::collections::BTreeMap;
 
 use authority::{ExecParts, ExecScope, ParseScopeError, Request, Scope};
-use base::{Capability, Code, Effect, Limits, LimitsRequest, OperationName, PackId, Refusal, ScopeKind};
+use base::{Capability, Code, Effect, Limits, OperationName, PackId, Refusal, ScopeKind};
 use semver::Version;
 use toml::de::DeTable;
 
 pub use crate::document::Problem;
 use crate::document::{Codes, Item, Reader, refusal};
 use crate::files::MANIFEST;
+
+pub use limits::LimitsRequest;
 
 const CODES: Codes = Codes {
     malformed: Code::ManifestMalformed,

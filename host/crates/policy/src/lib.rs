@@ -3,7 +3,11 @@
 //! Invariants: pure and total. [`decide`] answers every question, each answer names the rules that
 //! made it, and no answer lets a side effect happen that nobody approved.
 
-use base::{Decision, Digest, Effect, FramedHasher, Reason, Verdict};
+mod decision;
+
+use base::{Digest, Effect, FramedHasher};
+
+pub use decision::{Decision, Reason, Verdict};
 
 /// What is about to happen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,8 +1,8 @@
 //! Plans, calls, runs and approvals as text.
 
 use app::{
-    ApprovalView, ArtifactView, CallView, ChangeSet, HowApplied, PlanView, Receipt, RunSummary, RunView,
-    StepView, UndoView,
+    ApprovalView, ArtifactView, CallView, ChangeKind, ChangeSet, HowApplied, PlanView, Receipt, RunSummary,
+    RunView, StepView, UndoView,
 };
 use serde_json::Value;
 
@@ -231,7 +231,12 @@ fn receipt(receipt: &Receipt) -> String {
 
 fn changes(set: &ChangeSet) -> String {
     let row = |change: &app::Change| {
-        format!("  {:<10} {}:{}\n", change.kind.to_string(), change.root, one_line(&change.path))
+        let kind = match change.kind {
+            ChangeKind::CreateDir => "mkdir".to_owned(),
+            ChangeKind::RemoveDir => "rmdir".to_owned(),
+            kind => kind.to_string(),
+        };
+        format!("  {kind:<8} {}:{}\n", change.root, one_line(&change.path))
     };
     set.changes().iter().map(row).collect()
 }

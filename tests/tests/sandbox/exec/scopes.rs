@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use serde_json::{Value, json};
 
-use super::{HOSTILE, hostile, line, printed, reason, run, run_with, with_hostile, with_programs};
+use super::{HOSTILE, hostile, printed, reason, run, run_with, with_hostile, with_programs};
 
 #[test]
 fn a_granted_command_runs_and_gives_everything_back() {

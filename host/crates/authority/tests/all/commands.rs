@@ -1,10 +1,12 @@
 //! Scopes of commands: what they hold, how they are spelt, and what cannot be granted.
 
 use authority::{
-    Authority, DeniedReason, ExecCall, ExecParts, ExecScope, Grant, Grants, ParseScopeError, Request,
-    RequestError, Scope, ScopeErrorReason,
+    Authority, Ceiling, DeniedReason, ExecCall, ExecParts, ExecScope, Grant, Grants, ParseScopeError,
+    Request, RequestError, Scope, ScopeErrorReason, Terms,
 };
 use base::{Capability, Digest, Effect, PackId, RootName};
+
+use crate::terms::{NOW, signer};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -234,7 +236,8 @@ fn only_a_request_has_every_command_and_only_a_grant_a_digest() {
     assert!(!Grants::new().add(Grant {
         pack: pack.clone(),
         capability: Capability::Exec,
-        scopes: vec![any()]
+        scopes: vec![any()],
+        terms: Terms::default(),
     }));
     let text = "[[grant]]\npack = \"acme:notes\"\ncapability = \"exec\"\nscope = [\"workspace:*\"]\n";
     assert!(Grants::parse_toml(text).is_err());
@@ -250,9 +253,9 @@ fn both_sides_hold_what_is_run_and_pins_add_up() {
         request.insert(Capability::Exec, [Scope::parse(Capability::Exec, "git log **").unwrap()]).unwrap();
         let mut all = Grants::new();
         for grant in grants {
-            all.add(Grant::parse(&pack, grant).unwrap());
+            all.add(Grant::parse(&pack, grant).unwrap().to_signer(signer()));
         }
-        Authority::of(&request, &all, &pack, Effect::Read)
+        Authority::of(&request, &all.in_force(&pack, &signer(), NOW), &Ceiling::none(), Effect::Read)
     };
     let run = |authority: &Authority, arguments: &[&str]| {
         let arguments = owned(arguments);

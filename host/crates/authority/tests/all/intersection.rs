@@ -1,6 +1,8 @@
 //! Authority is what request, grants and effect all permit, and no more.
 
-use authority::{Authority, Ceiling, Denied, DeniedReason, ExecCall, Grant, Grants, HttpUrl, Request, Scope};
+use authority::{
+    Authority, Ceiling, Denied, DeniedReason, ExecCall, Grant, Grants, HttpUrl, Request, Scope, Terms,
+};
 use base::{Capability, Effect, PackId, RootName, ScopeKind};
 
 use crate::terms::{NOW, signer};
@@ -337,8 +339,9 @@ proptest! {
         let mut request = Request::new();
         request.insert(Exec, asked.clone()).unwrap();
         let mut grants = Grants::new();
-        grants.add(Grant { pack: pack(), capability: Exec, scopes: given.clone() });
-        let authority = Authority::of(&request, &grants, &pack(), effect);
+        let terms = Terms { signer: Some(signer()), ..Terms::default() };
+        grants.add(Grant { pack: pack(), capability: Exec, scopes: given.clone(), terms });
+        let authority = of(&request, &grants, &pack(), effect);
         let holds = |scopes: &[Scope]| scopes.iter().any(|scope| scope.as_exec().unwrap().matches(&call));
         let permitted = effect >= Effect::Read && holds(&asked) && holds(&given);
         match authority.permits_exec(&call) {
@@ -347,10 +350,10 @@ proptest! {
                 prop_assert!(!permitted);
                 prop_assert_eq!(denied.grant.is_some(), effect >= Effect::Read && holds(&asked));
                 if let Some(text) = denied.grant {
-                    let grant = Grant::parse(&pack(), &text).unwrap();
+                    let grant = Grant::parse(&pack(), &text).unwrap().to_signer(signer());
                     prop_assert_eq!(grant.check_requested(&request), Ok(()));
                     prop_assert!(grants.add(grant));
-                    let then = Authority::of(&request, &grants, &pack(), effect);
+                    let then = of(&request, &grants, &pack(), effect);
                     prop_assert!(then.permits_exec(&call).is_ok());
                 }
             }

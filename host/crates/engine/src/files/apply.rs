@@ -138,10 +138,9 @@ pub fn apply(
     if bytes.map(Digest::of) != change.post {
         return Err(ApplyError::Content { path: change.path.clone() });
     }
-    let target = match Target::open(roots, change, key, probe)? {
-        Some(target) => target,
+    let Some(target) = Target::open(roots, change, key, probe)? else {
         // What is to go is gone, with the folder that it was in.
-        None => return Ok(Applied { how: AppliedHow::Already, pre_image: None }),
+        return Ok(Applied { how: AppliedHow::Already, pre_image: None });
     };
     probe.reach("apply:start");
     if change.kind.is_of_folder() {

@@ -167,7 +167,12 @@ fn assert_bytes(report: &Report, bytes: &[u8]) {
     assert_eq!(report.outcome, Outcome::Returned(Some(Value::Bytes(bytes.to_vec()))));
 }
 
-fn list(folder: &Path, glob: &str, scope: &str, cursor: Option<&str>) -> (Vec<String>, Option<String>) {
+pub(crate) fn list(
+    folder: &Path,
+    glob: &str,
+    scope: &str,
+    cursor: Option<&str>,
+) -> (Vec<String>, Option<String>) {
     let cursor_type = Type::Option(Box::new(Type::String));
     let cursor = Value::Option(cursor.map(|cursor| Box::new(Value::String(cursor.to_owned()))));
     let mut list =

@@ -160,7 +160,9 @@ fn every_event_has_its_recorded_form() {
 /// ends such a run.
 #[test]
 fn what_was_recorded_before_is_read() {
-    for (line, event) in include_str!("format-without-files.ndjson").lines().zip(every_event()) {
+    let is_new = |event: &Event| matches!(event, Event::CallHeld { .. } | Event::CallAnswered { .. });
+    let known = every_event().into_iter().filter(|event| !is_new(event));
+    for (line, event) in include_str!("format-without-files.ndjson").lines().zip(known) {
         let read: Event = serde_json::from_str(line).unwrap();
         match (&read, &event) {
             (Event::RunCreated(read), Event::RunCreated(_)) => {

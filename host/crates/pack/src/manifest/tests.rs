@@ -59,8 +59,8 @@ fn unknown_words_are_named_with_what_was_meant() {
         ("files-read", "file-read", "did you mean `files-read`?"),
         (
             "files-read",
-            "exec",
-            "expected one of files-read, files-write, http-read, exec, artifacts, clock, random",
+            "sockets",
+            "expected one of files-read, files-write, http-read, http-send, exec, artifacts, clock, random",
         ),
         ("\"read\"", "\"raed\"", "did you mean `read`?"),
         ("limits =", "limit =", "did you mean `limits`?"),

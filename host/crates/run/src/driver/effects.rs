@@ -1,8 +1,9 @@
 //! Commands with effects: the gate, the approval's use, the apply. They block, and run on threads
 //! that may.
 
-use base::{Change, ChangeSet, Code, Decision, Digest, Refusal, StepId, Timestamp};
+use base::{Change, ChangeSet, Code, Digest, Refusal, StepId, Timestamp};
 use journal::{ApprovalBinding, Conflict, Event, Failure, FailureClass, Receipt, StaleCause, Staleness};
+use policy::Decision;
 
 use super::session::{Session, Worked};
 use super::work::{Work, reasons};

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use base::{Attempt, Code, Decision, Digest, Refusal, RootName, StepId, Timestamp, Usage};
+use base::{Attempt, Code, Digest, Refusal, RootName, StepId, Timestamp, Usage};
 use journal::{CallRecord, DeniedCall, Event, Failure, FailureClass, HeldRecord, Payload};
 use plan::{CheckedStep, EvalError, Scope};
+use policy::Decision;
 use values::{Type, Value};
 
 use super::commit::artifact_json;
@@ -382,7 +383,7 @@ fn overlaps(taken: &StagedTargets, target: &(RootName, String)) -> bool {
         || next.is_some_and(|(other, path)| other == root && path.starts_with(&below.1))
 }
 
-pub(super) fn reasons(verdict: &base::Verdict) -> String {
+pub(super) fn reasons(verdict: &policy::Verdict) -> String {
     let texts: Vec<_> = verdict.reasons.iter().map(|reason| reason.text.as_str()).collect();
     texts.join("; ")
 }
@@ -508,3 +509,6 @@ pub(super) fn fail(state: &State, failure: RunFailure, command: Command) -> Work
     };
     Work::new(command, vec![Event::RunFailed { code, message }])
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,8 +5,8 @@
 use std::fs;
 use std::sync::Arc;
 
-use authority::{Grant, Grants, Request, Scope};
-use base::{Effect, Limits};
+use authority::{Ceiling, Grant, Grants, Request, Scope, Signer};
+use base::{Effect, Limits, Timestamp};
 use tempfile::TempDir;
 
 use super::*;
@@ -32,13 +32,16 @@ impl Lister {
             .insert(Capability::FilesRead, vec![Scope::parse(Capability::FilesRead, ALL).unwrap()])
             .unwrap();
         let mut grants = Grants::default();
-        grants.add(Grant::parse(&pack, &format!("files-read={ALL}")).unwrap());
+        let signer = Signer::of_fingerprint(&"the key that signed the guest");
+        let grant = Grant::parse(&pack, &format!("files-read={ALL}")).unwrap();
+        grants.add(grant.to_signer(signer.clone()));
+        let standing = grants.in_force(&pack, &signer, Timestamp(0));
         let roots = Roots::open([(RootName::clone(&root), folder.path().to_owned())]).unwrap();
         Self {
             overlay: Overlay::new(Arc::new(roots), false),
             root,
             pattern: ALL.parse().unwrap(),
-            authority: Authority::of(&request, &grants, &pack, Effect::Read),
+            authority: Authority::of(&request, &standing, &Ceiling::none(), Effect::Read),
             budget: Budget::new(Limits::DEFAULT, CancelToken::default()),
         }
     }
