@@ -77,8 +77,14 @@ pub fn completed() -> Env {
 /// listens where it would go.
 pub fn unknown_outcome() -> Env {
     let env = Env::with_home();
-    let grant = "http-send=http://127.0.0.1:9/** via 127.0.0.0/8";
-    env.install("tests/guests/sender", &["--grant", grant]);
+    let grants = [
+        "http-send=http://127.0.0.1:9/** via 127.0.0.0/8",
+        "files-read=workspace:**",
+        "files-write=workspace:**",
+    ];
+    let words: Vec<&str> =
+        grants.iter().chain(&["clock", "random"]).flat_map(|grant| ["--grant", grant]).collect();
+    env.install("tests/guests/sender", &words);
     let plan = "schema: capstan.plan/v1\nname: publish\npacks: { p: test:sender ^0.1 }\nsteps:\n  \
                 publish: { call: p/mail.once, with: { url: \"http://127.0.0.1:9/a\", text: hello } }\n";
     env.write("publish.plan.yaml", plan);
@@ -87,6 +93,8 @@ pub fn unknown_outcome() -> Env {
     let mut approve = env.command(["approve", &id]);
     let died = tests::env::finish(approve.env("CAPSTAN_KILL_AT", "run:before-send"));
     assert_eq!(died.signal, Some(9), "{}", died.said());
+    // The next process to take the run over finds that nobody can know.
+    drop(env.run(["run", "resume", "last"]).exits(3).says("E-CALL-UNKNOWN"));
     env
 }
 

@@ -28,7 +28,7 @@ pub use dsse::{ENVELOPE_BYTES_MAX, Envelope, SIGNATURES_MAX, Verified, pae};
 pub use files::{COMPONENT, ENVELOPE, MANIFEST, PackFiles, README, WIT};
 pub use inspect::{COMPONENT_BYTES_MAX, HOST_ABI, Import, ImportKind, Inspection, features};
 pub use key::{Fingerprint, PublicKey, SigningKey};
-pub use manifest::{Manifest, ManifestError, Operation, Problem};
+pub use manifest::{LimitsRequest, Manifest, ManifestError, Operation, Problem};
 pub use statement::{PAYLOAD_TYPE, SignedFile, Statement};
 pub use store::{CapabilityDiff, Installed, LABELS, Receipt, Store};
 pub use trust::{Role, TrustStore, TrustedKey};
