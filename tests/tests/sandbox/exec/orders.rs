@@ -40,18 +40,36 @@ fn order(env: &Env, arguments: &[&str], writable: &[&str]) -> Value {
 
 /// Gives the report and what the program printed.
 fn obey(order: &Value) -> (Value, String) {
+    obey_by(&["internal", "confine"], order)
+}
+
+/// The same of a process that may not report at all.
+fn obey_by(words: &[&str], order: &Value) -> (Value, String) {
     let (mut ours, theirs) = UnixStream::pair().unwrap();
     let mut command = Command::new(tests::program());
-    command.args(["internal", "confine"]).stdin(Stdio::from(OwnedFd::from(theirs))).stdout(Stdio::piped());
+    command.args(words).stdin(Stdio::from(OwnedFd::from(theirs))).stdout(Stdio::piped());
     let child = command.spawn().unwrap();
     drop(command);
     let json = order.to_string();
-    ours.write_all(&(json.len() as u64).to_be_bytes()).unwrap();
-    ours.write_all(json.as_bytes()).unwrap();
+    let length = (json.len() as u64).to_be_bytes();
+    // Whoever refuses reads none of it.
+    let _sent = ours.write_all(&length).and_then(|()| ours.write_all(json.as_bytes()));
     let output = child.wait_with_output().unwrap();
     let mut said = Vec::new();
-    ours.read_to_end(&mut said).unwrap();
-    (serde_json::from_slice(&said).unwrap(), String::from_utf8(output.stdout).unwrap())
+    let _reset = ours.read_to_end(&mut said);
+    (serde_json::from_slice(&said).unwrap_or_default(), String::from_utf8(output.stdout).unwrap())
+}
+
+/// The inner process changes mounts and bounds: of its own namespaces, or nothing.
+#[test]
+fn outside_of_namespaces_it_does_nothing() {
+    let env = with_hostile();
+    let mut order = order(&env, &["self"], &[]);
+    assert_eq!(obey(&order).0["ended"][0]["exited"], 0);
+    // One that fails before anything is changed, should it be looked at all the same.
+    order["run"]["program"]["path"] = json!("/nonexistent");
+    assert_eq!(obey(&order).0, json!({ "failed": "not_found" }));
+    assert_eq!(obey_by(&["internal", "confine", "--inside"], &order), (Value::Null, String::new()));
 }
 
 #[test]

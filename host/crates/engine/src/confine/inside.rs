@@ -12,12 +12,18 @@ use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use rustix::fs::{MemfdFlags, OFlags, memfd_create};
-use rustix::process::{Signal, WaitOptions, WaitStatus, set_parent_process_death_signal, setsid, wait};
+use rustix::process::{
+    Pid, Signal, WaitOptions, WaitStatus, getpid, set_parent_process_death_signal, setsid, wait,
+};
 
 use super::{Order, filesystem, filter, mounts, resources, step, trial};
 use crate::exec::{Ending, ExecError, ExecRequest, Said, hash};
 
 pub(super) fn run(mut control: UnixStream) -> std::io::Result<()> {
+    // What follows would change the machine itself where it is not done in namespaces.
+    if getpid() != Pid::INIT {
+        return Err(std::io::Error::other("it is not the first process of a namespace"));
+    }
     // Not even the end of the outer process is survived, nor does a key of a terminal end this.
     set_parent_process_death_signal(Some(Signal::KILL))?;
     setsid()?;
