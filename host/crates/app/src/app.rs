@@ -140,7 +140,8 @@ impl App {
         let config = config::load(&self.home)?;
         let exec = ExecRunner::new(ExecSettings {
             helper: "/proc/self/exe".into(),
-            arguments: ["internal", "confine"].map(Into::into).to_vec(),
+            // It has no use for a home, and for some users none is known.
+            arguments: ["--home", "/", "internal", "confine"].map(Into::into).to_vec(),
             search: config.exec_path,
             limits: config.exec_limits,
         });

@@ -22,6 +22,9 @@ const NEWEST_KNOWN: u32 = 462;
 /// Where the second table of x86-64 begins, that of programs with short pointers.
 const X32: u32 = 0x4000_0000;
 
+/// `fchmodat2`, which not every architecture's list of names has yet.
+const FCHMODAT2: c_long = 452;
+
 /// Sockets; those of a pair remain, and what else could name another's socket.
 const NETWORK: &[c_long] = &[
     libc::SYS_socket,
@@ -36,7 +39,7 @@ const NETWORK: &[c_long] = &[
 const METADATA: &[c_long] = &[
     libc::SYS_fchmod,
     libc::SYS_fchmodat,
-    libc::SYS_fchmodat2,
+    FCHMODAT2,
     libc::SYS_fchown,
     libc::SYS_fchownat,
     libc::SYS_setxattr,
@@ -163,7 +166,7 @@ const IOCTLS: &[u64] = &[
 const MODES: &[(c_long, u8)] = &[
     (libc::SYS_fchmod, 1),
     (libc::SYS_fchmodat, 2),
-    (libc::SYS_fchmodat2, 2),
+    (FCHMODAT2, 2),
     (libc::SYS_mknodat, 2),
     (libc::SYS_openat, 3),
 ];

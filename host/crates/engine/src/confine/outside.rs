@@ -26,7 +26,7 @@ pub(super) fn run(mut control: UnixStream) -> std::io::Result<()> {
     }
     set_parent_process_death_signal(Some(Signal::KILL))?;
     let mut inner = Command::new("/proc/self/exe")
-        .args(["internal", "confine", "--inside"])
+        .args(["--home", "/", "internal", "confine", "--inside"])
         .env_clear()
         .stdin(Stdio::from(OwnedFd::from(control.try_clone()?)))
         .spawn()?;
