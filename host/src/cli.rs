@@ -13,6 +13,7 @@ mod pack;
 mod plan;
 mod render;
 mod run;
+mod secret;
 mod trust;
 
 use std::path::PathBuf;
@@ -58,6 +59,9 @@ enum Command {
     /// Decide what an installed pack may reach
     #[command(subcommand)]
     Grant(grant::Command),
+    /// Keep the secrets that the host fills in for packs
+    #[command(subcommand)]
+    Secret(secret::Command),
     /// Look up and call single operations
     #[command(subcommand)]
     Op(op::Command),
@@ -98,6 +102,10 @@ pub(crate) fn run() -> Exit {
         Err(error) => return usage_error(&error),
     };
     let ui = Ui::new(line.format);
+    // Secrets may be in the environment already. What `internal` commands start inherits no such thing.
+    if !matches!(line.command, Command::Internal(_)) {
+        app::keep_memory_private();
+    }
     let result = settings::load(line.home).and_then(|settings| {
         let context = Context { app: App::new(settings), ui };
         dispatch(line.command, &context)
@@ -115,6 +123,7 @@ fn dispatch(command: Command, context: &Context) -> Result<Output, Failure> {
         Command::Trust(command) => trust::exec(command, context),
         Command::Pack(command) => pack::exec(command, context),
         Command::Grant(command) => grant::exec(command, context),
+        Command::Secret(command) => secret::exec(command, context),
         Command::Op(command) => op::exec(command, context),
         Command::Plan(command) => plan::exec(command, context),
         Command::Run(command) => run::exec(command, context),

@@ -5,6 +5,7 @@
 use std::path::PathBuf;
 
 use app::{Home, KillAt, Settings};
+use zeroize::Zeroizing;
 
 use crate::failure::Failure;
 
@@ -26,7 +27,12 @@ pub(crate) fn load(home: Option<PathBuf>) -> Result<Settings, Failure> {
     let guest_cargo_args = std::env::var(GUEST_CARGO_ARGS)
         .map(|text| text.split_whitespace().map(ToOwned::to_owned).collect())
         .unwrap_or_default();
-    Ok(Settings { home: Home::at(home), kill_at, guest_cargo_args })
+    let home = Home::at(home);
+    let environment = app::secret_variables(&home)
+        .into_iter()
+        .filter_map(|name| Some((name.clone(), Zeroizing::new(std::env::var(name).ok()?))))
+        .collect();
+    Ok(Settings { home, kill_at, guest_cargo_args, environment })
 }
 
 /// The folder that the program was started in.

@@ -45,6 +45,8 @@ pub enum Reason {
     TooLarge,
     /// The server broke a rule of HTTP.
     Protocol(String),
+    /// A secret cannot be filled in.
+    Secret(String),
     /// Read as text, and not UTF-8.
     NotText,
 }
@@ -62,6 +64,7 @@ impl fmt::Display for Reason {
             Self::Timeout => f.write_str("took too long"),
             Self::TooLarge => f.write_str("too large"),
             Self::Protocol(why) => write!(f, "not HTTP: {why}"),
+            Self::Secret(why) => write!(f, "secret not filled in: {why}"),
             Self::NotText => f.write_str("not UTF-8 text"),
         }
     }
@@ -94,6 +97,7 @@ impl From<HttpError> for Reason {
             HttpError::Timeout => Self::Timeout,
             HttpError::TooLarge => Self::TooLarge,
             HttpError::Protocol(why) => Self::Protocol(why),
+            HttpError::Secret(why) => Self::Secret(why),
         }
     }
 }
@@ -111,6 +115,7 @@ impl From<Error> for HttpError {
             Reason::Timeout => Self::Timeout,
             Reason::TooLarge => Self::TooLarge,
             Reason::Protocol(why) => Self::Protocol(why),
+            Reason::Secret(why) => Self::Secret(why),
             Reason::NotText => Self::Protocol(Reason::NotText.to_string()),
         }
     }
@@ -131,7 +136,7 @@ pub fn fetch(request: &Request) -> Result<Response, Error> {
 /// # Errors
 /// As [`fetch`].
 pub fn get(url: &str) -> Result<Response, Error> {
-    fetch(&Request { method: Method::Get, url: url.to_owned(), headers: Vec::new() })
+    fetch(&Request { method: Method::Get, url: url.to_owned(), headers: Vec::new(), secrets: Vec::new() })
 }
 
 /// Asks about a URL with HEAD.
@@ -139,7 +144,7 @@ pub fn get(url: &str) -> Result<Response, Error> {
 /// # Errors
 /// As [`fetch`].
 pub fn head(url: &str) -> Result<Response, Error> {
-    fetch(&Request { method: Method::Head, url: url.to_owned(), headers: Vec::new() })
+    fetch(&Request { method: Method::Head, url: url.to_owned(), headers: Vec::new(), secrets: Vec::new() })
 }
 
 /// The body of a response to a request for `url`, as text.
@@ -182,6 +187,7 @@ mod tests {
             (HttpError::Timeout, "`https://a.b/c`: took too long"),
             (HttpError::TooLarge, "`https://a.b/c`: too large"),
             (HttpError::Protocol("x".into()), "`https://a.b/c`: not HTTP: x"),
+            (HttpError::Secret("x".into()), "`https://a.b/c`: secret not filled in: x"),
         ] {
             let error = Error { url: url.to_owned(), reason: cause.clone().into() };
             assert_eq!(error.to_string(), text);

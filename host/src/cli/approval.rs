@@ -74,6 +74,12 @@ pub(super) fn approve(args: &ApproveArgs, context: &Context) -> Result<Output, F
     }
     let typed = typed_target(shown.confirm.as_deref(), args.confirm.as_deref(), context);
     let passphrase = if is_protected { passphrase(context)? } else { None };
+    // It is the passphrase of the secrets' key, too; after a wrong one neither is used.
+    if let Some(passphrase) =
+        passphrase.as_deref().filter(|_| context.app.secrets_are_locked().unwrap_or(false))
+    {
+        context.app.unlock_secrets(passphrase)?;
+    }
     let view = context.app.approve(&shown.digest.hex(), typed.as_deref(), passphrase.as_deref())?;
     let exit = run::exit_of(&view.status);
     Ok(Output::done(render::run(&view), &view).exit(exit))

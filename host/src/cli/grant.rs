@@ -23,7 +23,7 @@ pub(super) enum Command {
 /// cannot be granted.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  capstan grant add capstan:files 'files-read=workspace:**'\n  \
-                  capstan grant add capstan:http 'http-read=https://api.example.com/**' --expires 30d")]
+                  capstan grant add capstan:files 'files-write=workspace:docs/**' --expires 30d")]
 pub(super) struct AddArgs {
     /// The pack, e.g. `capstan:files`
     pack: String,

@@ -101,6 +101,7 @@ fn call(args: &CallArgs, context: &Context) -> Result<Output, Failure> {
         grants: args.grants.clone(),
         workspace: settings::current_folder()?,
     };
+    super::secret::unlock(context)?;
     let result = if as_folder {
         CallResult::Called(context.app.op_call_folder(&folder, &operation, &options)?)
     } else {

@@ -66,6 +66,7 @@ pub(super) fn exec(command: Command, context: &Context) -> Result<Output, Failur
                 roots: args.roots.clone(),
                 workspace: settings::current_folder()?,
             };
+            super::secret::unlock(context)?;
             let view = context.app.plan_run(&args.planfile, &options)?;
             run::finish(view, args.no_prompt, context)
         }

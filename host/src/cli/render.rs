@@ -3,12 +3,14 @@
 mod grant;
 mod pack;
 mod run;
+mod secret;
 
 pub(super) use grant::{explain, grant, granted, tighten};
 pub(super) use pack::{
     audit, build, inspect, install, operation, operations, packs, requested_grants, sign, validate,
 };
 pub(super) use run::{approval, approvals, artifact, call, event, plan, run, runs, undo, whole_approval};
+pub(super) use secret::secrets;
 
 use app::Finding;
 

@@ -117,6 +117,7 @@ pub(super) fn exec(command: Command, context: &Context) -> Result<Output, Failur
             Ok(Output::stream(text, events))
         }
         Command::Resume(args) => {
+            super::secret::unlock(context)?;
             let view = app.run_resume(&args.run)?;
             finish(view, args.no_prompt, context)
         }

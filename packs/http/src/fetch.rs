@@ -11,7 +11,8 @@ const OK: u16 = 200;
 impl From<http::Reason> for Reason {
     fn from(reason: http::Reason) -> Self {
         match reason {
-            http::Reason::Denied(why) => Self::Denied(why),
+            // This pack names no secret.
+            http::Reason::Denied(why) | http::Reason::Secret(why) => Self::Denied(why),
             http::Reason::InvalidUrl(why) => Self::InvalidUrl(why),
             http::Reason::InvalidHeader(why) => Self::InvalidHeader(why),
             http::Reason::Protocol(why) => Self::Protocol(why),

@@ -31,11 +31,11 @@ impl Guest for Http {
         };
         let value = content_type.unwrap_or_else(|| PLAIN.to_owned());
         let headers = vec![http_send::Header { name: "content-type".to_owned(), value }];
-        send(&http_send::Request { method, url, headers, body: body.into_bytes() })
+        send(&http_send::Request { method, url, headers, secrets: Vec::new(), body: body.into_bytes() })
     }
 
     fn delete(url: String) -> Result<Page, Failure> {
         let method = http_send::Method::Delete;
-        send(&http_send::Request { method, url, headers: Vec::new(), body: Vec::new() })
+        send(&http_send::Request { method, url, headers: Vec::new(), secrets: Vec::new(), body: Vec::new() })
     }
 }

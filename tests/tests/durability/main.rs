@@ -9,6 +9,7 @@ mod interrupt;
 mod labels;
 mod rows;
 mod scene;
+mod secrets;
 mod storage;
 mod sweep;
 mod targets;

@@ -57,6 +57,12 @@ fn prepared(line: &str) -> Env {
             drop(env.run(["trust", "add", "acme", "acme.pub"]).exits(0));
         }
     }
+    if line.starts_with("capstan secret") {
+        env.write("token.txt", "example-value\n");
+        if line.contains(" delete ") {
+            drop(shell(&env, "capstan secret set example-token < token.txt").exits(0));
+        }
+    }
     env
 }
 

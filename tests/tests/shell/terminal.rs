@@ -5,7 +5,7 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
-use tests::golden::shell_command;
+use tests::golden::{shell, shell_command};
 use tests::{Env, Outcome};
 
 use crate::place;
@@ -180,4 +180,35 @@ fn passphrases_that_differ_make_no_home() {
     terminal.answer("the same again: ", "two");
     drop(terminal.end().exits(2).says("differ"));
     assert!(!env.home().join("config.toml").exists());
+}
+
+#[test]
+fn a_secret_is_typed_unseen_and_its_key_has_the_passphrase_of_the_approvers() {
+    let env = place::clone();
+    let Some(mut terminal) = Terminal::start(&env, "capstan init") else { return };
+    terminal.answer("(empty for none): ", "open sesame");
+    terminal.answer("the same again: ", "open sesame");
+    drop(terminal.end().exits(0));
+    // Nobody is there to ask for the passphrase of the first one's key.
+    drop(shell(&env, "echo typed-value | capstan secret set token").exits(2).says("no terminal"));
+    let mut wrong = Terminal::start(&env, "capstan secret set token").unwrap();
+    wrong.answer("passphrase of your approver key: ", "open says me");
+    wrong.answer("value: ", "typed-value");
+    assert!(wrong.end().stdout.contains("error["));
+    let secrets = || env.json(["secret", "list"]).exits(0).json().as_array().unwrap().len();
+    assert_eq!(secrets(), 0);
+    let mut right = Terminal::start(&env, "capstan secret set token").unwrap();
+    right.answer("passphrase of your approver key: ", "open sesame");
+    right.answer("value: ", "typed-value");
+    let outcome = right.end().exits(0);
+    assert!(!outcome.stdout.contains("typed-value"), "{}", outcome.stdout);
+    assert_eq!(secrets(), 1);
+    // To keep another, its key need not be opened.
+    drop(shell(&env, "echo other-value | capstan secret set other").exits(0));
+    for (path, bytes) in Env::tree(&env.home()) {
+        for text in ["AGE-SECRET-KEY", "typed-value", "other-value"] {
+            let found = bytes.windows(text.len()).any(|window| window == text.as_bytes());
+            assert!(!found, "`{text}` in {}", path.display());
+        }
+    }
 }

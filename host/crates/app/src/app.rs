@@ -1,5 +1,6 @@
 //! The facade's state: a home, a clock, and what is opened on first use.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
 use base::{Clock, Code, Digest, NoProbe, PackId, Probe, Refusal};
@@ -9,14 +10,16 @@ use engine::{
 };
 use journal::Journal;
 use pack::{Store, VerifiedPack};
+use zeroize::Zeroizing;
 
 use crate::home::CACHE_SECRET;
 use crate::kill::{KillAt, KillProbe};
+use crate::secrets::Secrets;
 use crate::system::{self, SystemClock};
 use crate::{Error, Home, config, trust};
 
 /// What a shell decides before it calls anything.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Settings {
     /// The home folder.
     pub home: Home,
@@ -24,6 +27,8 @@ pub struct Settings {
     pub kill_at: Option<KillAt>,
     /// Further arguments for the cargo that compiles guests; empty for the toolchain in use.
     pub guest_cargo_args: Vec<String>,
+    /// The variables of the environment that [`crate::secret_variables`] names, with their values.
+    pub environment: BTreeMap<String, Zeroizing<String>>,
 }
 
 /// The facade. Cheap to make; the engine and the journal open when they are first needed.
@@ -32,6 +37,7 @@ pub struct App {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) probe: Arc<dyn Probe>,
     pub(crate) guest_cargo_args: Vec<String>,
+    pub(crate) secrets: Arc<Secrets>,
     engine: OnceLock<Engine>,
     http: OnceLock<HttpClient>,
     exec: OnceLock<ExecRunner>,
@@ -47,6 +53,7 @@ impl App {
             None => Arc::new(NoProbe),
         };
         Self {
+            secrets: Arc::new(Secrets::new(settings.home.clone(), settings.environment)),
             home: settings.home,
             clock: Arc::new(SystemClock),
             probe,

@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use authority::{Ceiling, LimitCaps, LimitKind, Scope};
+use authority::{Ceiling, LimitCaps, LimitKind, Scope, SecretName};
 use base::{Capability, Code, Refusal, parse_bytes, parse_duration_ms};
 use engine::{CompileLimits, ExecLimits, ExecSettings};
 use serde::Deserialize;
 
+use crate::secrets::Variables;
 use crate::{Error, Home};
 
 /// The file's name in the home.
@@ -31,12 +32,22 @@ mode = \"solo\"
 # memory = \"4GiB\"     # address space, each process
 # scratch = \"64MiB\"   # its private folder
 # output = \"16MiB\"    # standard output and error together
+
+# Secrets whose values are in the environment, instead of what `capstan secret set` keeps.
+# [secrets]
+# example-token = \"env:EXAMPLE_TOKEN\"
+
 # What no grant can give more than. With this table, a capability that is not in it is forbidden.
 # `true` allows all of one; `limits` are upper bounds for every call.
 # [ceiling]
 # files-read = [\"workspace:**\"]
 # clock = true
 # limits = { fuel = \"2G\", wall = \"10s\", memory = \"64MiB\" }
+
+# Secrets whose values are in the environment that capstan is started with. The others are kept by
+# `capstan secret set`.
+# [secrets]
+# example-token = \"env:EXAMPLE_TOKEN\"
 ";
 
 /// The settings.
@@ -50,6 +61,8 @@ pub(crate) struct Config {
     pub(crate) exec_limits: ExecLimits,
     /// What no grant can give more than.
     pub(crate) ceiling: Ceiling,
+    /// The secrets whose values are in the environment, with the variables that hold them.
+    pub(crate) secrets: Variables,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -62,6 +75,8 @@ struct File {
     #[serde(default)]
     exec: Exec,
     ceiling: Option<BTreeMap<String, Allowed>>,
+    #[serde(default)]
+    secrets: BTreeMap<String, String>,
 }
 
 /// A line of the ceiling: of a capability, or its limits.
@@ -126,7 +141,9 @@ pub(crate) fn load(home: &Home) -> Result<Config, Error> {
         return Err(malformed(&format!("`[exec] path` has `{relative}`, which is no absolute path")));
     }
     let ceiling = file.ceiling.map(ceiling).transpose()?.unwrap_or_default();
-    Ok(Config { compile, ceiling, exec_path, exec_limits })
+    let secrets = file.secrets.iter().map(|(name, place)| variable(name, place));
+    let secrets = secrets.collect::<Result<_, _>>()?;
+    Ok(Config { compile, ceiling, exec_path, exec_limits, secrets })
 }
 
 /// The ceiling: an allow-list, so that a line which says nothing is a mistake.
@@ -153,6 +170,17 @@ fn ceiling(lines: BTreeMap<String, Allowed>) -> Result<Ceiling, Error> {
         ceiling.allow(capability, scopes).map_err(|error| wrong(&error.to_string()))?;
     }
     Ok(ceiling)
+}
+
+/// A secret that is in the environment: `name = "env:VARIABLE"`.
+fn variable(name: &str, place: &str) -> Result<(SecretName, String), Error> {
+    let wrong = |message: &str| malformed(&format!("`secrets.{name}`: {message}"));
+    let parsed: SecretName =
+        name.parse().map_err(|error: authority::ParseSecretNameError| wrong(&error.to_string()))?;
+    let good = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let variable = place.strip_prefix("env:").filter(|name| !name.is_empty() && name.chars().all(good));
+    let variable = variable.ok_or_else(|| wrong("expected `env:` and the name of a variable"))?;
+    Ok((parsed, variable.to_owned()))
 }
 
 fn bounds(limits: &BTreeMap<String, String>) -> Result<LimitCaps, String> {

@@ -128,6 +128,7 @@ impl App {
                 artifacts: Arc::new(Nothing),
                 http: self.http()?,
                 exec: self.exec()?,
+                secrets: BTreeMap::new(),
                 clock: Arc::clone(&self.clock),
                 seed: system::random::<32>()?,
             },

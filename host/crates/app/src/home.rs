@@ -100,11 +100,13 @@ impl Home {
             .map_err(Error::io("change the mode of", &self.path))
     }
 
-    /// The files that nobody else may read: the keys, and what vouches for compiled code.
+    /// The files that nobody else may read: the keys, the secrets, and what vouches for compiled code.
     pub(crate) fn secrets(&self) -> Vec<PathBuf> {
         let keys = fs::read_dir(self.file("keys")).into_iter().flatten().flatten();
         let mut paths: Vec<PathBuf> = keys.map(|entry| entry.path()).collect();
-        paths.retain(|path| path.extension().is_some_and(|extension| extension == "key"));
+        paths.retain(|path| path.extension().is_some_and(|end| end == "key" || end == "identity"));
+        let values = fs::read_dir(self.file("secrets")).into_iter().flatten().flatten();
+        paths.extend(values.map(|entry| entry.path()));
         paths.sort();
         paths.push(self.file(CACHE_SECRET));
         paths
@@ -112,7 +114,7 @@ impl Home {
 
     /// Makes the folder and those below it that the layers expect, readable by their owner only.
     pub(crate) fn create(&self) -> Result<(), Error> {
-        for name in ["", "keys", "store", "packs", "cache", "locks", "policy"] {
+        for name in ["", "keys", "store", "packs", "cache", "locks", "policy", "secrets"] {
             let path = self.path.join(name);
             DirBuilder::new()
                 .recursive(true)
@@ -156,6 +158,12 @@ impl Home {
             drop(fs::remove_file(&temporary));
         }
         result.map_err(Error::io("write", &path))
+    }
+
+    /// Removes a file.
+    pub(crate) fn remove(&self, name: &str) -> Result<(), Error> {
+        let path = self.file(name);
+        fs::remove_file(&path).map_err(Error::io("remove", &path))
     }
 
     /// Holds the home's lock while operator files are read, changed and written back.

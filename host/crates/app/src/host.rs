@@ -7,8 +7,8 @@ use authority::Authority;
 use base::{Change, ChangeSet, Clock, Code, Digest, Limits, OperationName, PackId, Probe, Refusal};
 use engine::files::{self, FileProblem, Roots};
 use engine::{
-    ArtifactError, Artifacts, CancelToken, ExecRunner, GuestThreads, HostContext, HttpClient, Invocation,
-    Outcome, Program, Tape,
+    ArtifactError, Artifacts, CancelToken, ExecRunner, GuestThreads, HeldWorld, HostContext, HttpClient,
+    Invocation, Outcome, Program, Tape,
 };
 use journal::{DeniedCall, HowApplied, Journal, RootRecord};
 use run::{
@@ -17,6 +17,7 @@ use run::{
 };
 
 use crate::catalog::InstalledPacks;
+use crate::secrets::Secrets;
 use crate::{Error, system};
 
 /// The folders as a run records them.
@@ -44,6 +45,7 @@ pub(crate) struct Calls {
     pub(crate) journal: Journal,
     pub(crate) http: HttpClient,
     pub(crate) exec: ExecRunner,
+    pub(crate) secrets: Arc<Secrets>,
     pub(crate) clock: Arc<dyn Clock>,
 }
 
@@ -61,14 +63,13 @@ impl Invoke for Calls {
     }
 
     fn send(&self, send: SendRequest) -> SendFuture {
-        let (http, exec) = (self.http.clone(), self.exec.clone());
         let prepared = self.approved(&send);
         Box::pin(async move {
-            let (call, mut tape, authority) = prepared?;
+            let (call, mut tape, authority, world) = prepared?;
             let sent = tokio::task::spawn_blocking(move || {
                 // The client's own time bounds it, and nobody gives it up.
                 let limits = Limits { wall_ms: Limits::CEILING.wall_ms, ..send.limits };
-                let answer = call.perform(&authority, (&http, &exec), limits, CancelToken::default());
+                let answer = call.perform(&authority, &world, limits, CancelToken::default());
                 let summary = answer.summary.clone();
                 tape.push(&call, answer);
                 SendReport { tape: tape.to_bytes(), summary }
@@ -79,8 +80,11 @@ impl Invoke for Calls {
 }
 
 impl Calls {
-    /// A held call with the tape before it, and what its pack may reach now.
-    fn approved(&self, send: &SendRequest) -> Result<(engine::HeldCall, Tape, Authority), Refusal> {
+    /// A held call with the tape before it, what its pack may reach now, and what it is made with.
+    fn approved(
+        &self,
+        send: &SendRequest,
+    ) -> Result<(engine::HeldCall, Tape, Authority, HeldWorld), Refusal> {
         let id = &send.operation.pack;
         let stale = |what: &str| Refusal::new(Code::RunStale, what.to_owned());
         let pack = self.packs.packs.get(id).filter(|pack| pack.statement_digest() == send.statement);
@@ -90,7 +94,12 @@ impl Calls {
         let damaged = |what: &dyn std::fmt::Display| Refusal::new(Code::JournalDamaged, what.to_string());
         let call = engine::HeldCall::from_bytes(&send.call).map_err(|error| damaged(&error))?;
         let tape = Tape::from_bytes(&send.tape).map_err(|error| damaged(&error))?;
-        Ok((call, tape, authority))
+        let world = HeldWorld {
+            http: self.http.clone(),
+            exec: self.exec.clone(),
+            secrets: self.secrets.values(&authority).map_err(as_refusal)?,
+        };
+        Ok((call, tape, authority, world))
     }
 
     /// The pack must be the very one that the plan was checked against.
@@ -120,8 +129,8 @@ impl Calls {
             signature: call.function,
             arguments: call.arguments,
             limits: authority.limits(call.limits),
-            authority,
             host: HostContext {
+                secrets: self.secrets.values(&authority).map_err(as_refusal)?,
                 roots: Arc::clone(&self.roots),
                 artifacts,
                 http: self.http.clone(),
@@ -129,11 +138,20 @@ impl Calls {
                 clock: Arc::clone(&self.clock),
                 seed,
             },
+            authority,
             call_id: format!("{}/{}/{}", call.run, call.path, call.attempt),
             tape,
             cancel: CancelToken::default(),
         };
         Ok((program, invocation))
+    }
+}
+
+/// What keeps a call from being made.
+fn as_refusal(error: Error) -> Refusal {
+    match error {
+        Error::Refused(refusal) => refusal,
+        other => Refusal::new(Code::CallFailed, other.to_string()),
     }
 }
 

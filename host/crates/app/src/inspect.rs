@@ -238,7 +238,8 @@ fn disclosure(request: &Request) -> Vec<String> {
 /// What a reviewer should question.
 fn over_privilege(row: &CapabilityView) -> Option<String> {
     let name = &row.capability;
-    if !row.imported && !row.requested.is_empty() {
+    let importable = name.parse::<Capability>().is_ok_and(Capability::has_interface);
+    if importable && !row.imported && !row.requested.is_empty() {
         return Some(format!("`{name}` is requested and not imported: the pack asks for more than it uses"));
     }
     if row.granted.iter().any(|scope| scope.ends_with(":**")) && name == Capability::FilesWrite.as_str() {

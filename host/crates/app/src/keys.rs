@@ -184,7 +184,8 @@ fn damaged(name: &str) -> Error {
     Error::refused(Code::KeyInadmissible, format!("the files of the key `{name}` do not belong together"))
 }
 
-fn encrypt(secret: &[u8], passphrase: &str) -> Result<Vec<u8>, Error> {
+/// Encrypts under a passphrase (age, scrypt).
+pub(crate) fn encrypt(secret: &[u8], passphrase: &str) -> Result<Vec<u8>, Error> {
     let failed = |error: std::io::Error| Error::Io { action: "encrypt the key".to_owned(), source: error };
     let encryptor = age::Encryptor::with_user_passphrase(SecretString::from(passphrase.to_owned()));
     let mut out = Vec::new();
@@ -194,7 +195,8 @@ fn encrypt(secret: &[u8], passphrase: &str) -> Result<Vec<u8>, Error> {
     Ok(out)
 }
 
-fn decrypt(bytes: &[u8], passphrase: &str) -> Result<Zeroizing<Vec<u8>>, Error> {
+/// Takes [`encrypt`] back.
+pub(crate) fn decrypt(bytes: &[u8], passphrase: &str) -> Result<Zeroizing<Vec<u8>>, Error> {
     let wrong = || Error::usage("the passphrase is wrong", &[]);
     let decryptor = age::Decryptor::new(bytes).map_err(|_| wrong())?;
     let identity = age::scrypt::Identity::new(SecretString::from(passphrase.to_owned()));

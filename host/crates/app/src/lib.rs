@@ -28,6 +28,7 @@ mod operations;
 mod packs;
 mod plans;
 mod runs;
+mod secrets;
 mod sources;
 mod system;
 mod template;
@@ -49,13 +50,15 @@ pub use kill::KillAt;
 pub use operations::{CallOptions, CallResult};
 pub use packs::{InstallOptions, ListedPack};
 pub use plans::RunOptions;
+pub use secrets::secret_variables;
+pub use system::keep_memory_private;
 pub use template::NewPackView;
 pub use view::{
     ApprovalView, ArtifactView, BuildView, CallError, CallView, CapabilityView, ExplainView, Finding,
     GrantView, HealthView, HeldView, InitView, InputView, InspectView, InstallView, Items, KeyView,
     LimitView, NextAction, OperationView, PackView, PlanPack, PlanView, Problem, ReachView, RunSummary,
-    RunView, SentView, SignView, StepEffect, StepView, TightenView, TightenedView, TrustView, UndoView,
-    UsageTotal,
+    RunView, SecretView, SentView, SignView, StepEffect, StepView, TightenView, TightenedView, TrustView,
+    UndoView, UsageTotal,
 };
 
 /// Whether the user named a folder, rather than an installed pack.

@@ -151,8 +151,8 @@ impl App {
             signature: signature.clone(),
             arguments,
             limits: authority.limits(declared.limits.resolve()),
-            authority,
             host: HostContext {
+                secrets: self.secrets.values(&authority)?,
                 roots: Arc::clone(&roots),
                 artifacts: Arc::new(NoArtifacts),
                 http: self.http()?,
@@ -160,6 +160,7 @@ impl App {
                 clock: Arc::clone(&self.clock),
                 seed: system::random::<32>()?,
             },
+            authority,
             // Nothing is sent outside a run, so no key is ever used.
             call_id: String::new(),
             tape: None,

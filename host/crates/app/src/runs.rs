@@ -54,6 +54,7 @@ impl App {
             journal: self.journal()?.clone(),
             http: self.http()?,
             exec: self.exec()?,
+            secrets: Arc::clone(&self.secrets),
             clock: Arc::clone(&self.clock),
         };
         let host = self.host(Arc::new(calls), &roots)?;

@@ -19,6 +19,12 @@ impl Clock for SystemClock {
     }
 }
 
+/// A time that the file system gave; none if it is before 1970.
+pub(crate) fn timestamp(time: SystemTime) -> Option<Timestamp> {
+    let since = time.duration_since(UNIX_EPOCH).ok()?;
+    u64::try_from(since.as_millis()).ok().map(Timestamp)
+}
+
 /// The system gave no random bytes.
 #[derive(Debug, thiserror::Error)]
 #[error("the system gave no random bytes: {0}")]
@@ -37,4 +43,14 @@ pub(crate) fn random<const N: usize>() -> Result<[u8; N], RandomError> {
 /// The name of the user that runs the program: for the record, never for a decision.
 pub(crate) fn user_name() -> String {
     format!("uid {}", rustix::process::getuid().as_raw())
+}
+
+/// Keeps what this process has in memory, the values of secrets among it, out of core dumps and from
+/// other processes of the same user. A program that it starts decides for itself.
+pub fn keep_memory_private() {
+    use rustix::process::{Resource, Rlimit, setrlimit};
+    // Either alone is enough for a core; what a machine does not have, it has no need of.
+    let _tried = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) });
+    #[cfg(target_os = "linux")]
+    let _tried = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
 }

@@ -45,6 +45,21 @@ pub struct KeyView {
     pub protected: bool,
 }
 
+/// A secret, without its value.
+#[derive(Debug, Serialize)]
+pub struct SecretView {
+    /// Its name.
+    pub name: String,
+    /// Where the value is: `file` or `env`.
+    pub backend: &'static str,
+    /// The variable, for `env`.
+    pub variable: Option<String>,
+    /// Whether there is a value.
+    pub is_set: bool,
+    /// When it was set, RFC 3339; none for `env`.
+    pub set: Option<String>,
+}
+
 /// A trusted key.
 #[derive(Debug, Serialize)]
 pub struct TrustView {

@@ -27,10 +27,14 @@ use proptest::option;
 use proptest::prelude::*;
 use values::{FunctionType, Type, Value};
 
-use Capability::{Artifacts as Keep, Clock as Time, FilesRead, FilesWrite, HttpRead, HttpSend, Log, Random};
+use Capability::{
+    Artifacts as Keep, Clock as Time, FilesRead, FilesWrite, HttpRead, HttpSend, Log, Random, Secrets,
+};
 
 /// The places that there are, and the scopes that hold them. Calls reach for the first of each kind.
-const PLACES: [(&str, &[&str]); 8] = [
+const PLACES: [(&str, &[&str]); 10] = [
+    ("tok@127.0.0.1:header:x", &["tok"]),
+    ("tok@a.b:header:x", &["tok elsewhere"]),
     ("workspace:**", &["workspace:a", "workspace:b"]),
     ("workspace:a", &["workspace:a"]),
     ("workspace:b", &["workspace:b"]),
@@ -80,9 +84,14 @@ fn scope_of(capability: Capability) -> impl Strategy<Value = Option<&'static str
     let scopes: &[&str] = match capability {
         FilesRead | FilesWrite => &["workspace:**", "workspace:a", "workspace:b", "other:**"],
         HttpRead | HttpSend => &["http://*/**", "http://127.0.0.1/a", "http://127.0.0.1/b", "https://*/**"],
+        Secrets => &["tok@127.0.0.1:header:x", "tok@a.b:header:x"],
         _ => return Just(None).boxed(),
     };
     prop::sample::select(scopes).prop_map(Some).boxed()
+}
+
+fn importable() -> Vec<Capability> {
+    known().into_iter().filter(|capability| capability.has_interface()).collect()
 }
 
 fn grantable() -> impl Strategy<Value = Capability> {
@@ -116,7 +125,7 @@ fn given() -> impl Strategy<Value = Given> {
 }
 
 fn world() -> impl Strategy<Value = World> {
-    let imports = btree_set(prop::sample::select(known()), 0..9);
+    let imports = btree_set(prop::sample::select(importable()), 0..9);
     let effect = prop::sample::select(Effect::ALL.to_vec());
     (imports, held(0..14), vec(given(), 0..12), option::weighted(0.4, held(0..10)), effect, any::<u8>())
         .prop_map(|(imports, mut asked, mut given, ceiling, effect, all_asked)| {
@@ -199,7 +208,7 @@ impl World {
 
     /// A source that is asked for, left by the ceiling and granted, be it for other places.
     fn has_source(&self) -> bool {
-        [FilesRead, Keep].into_iter().any(|source| self.live(source))
+        [FilesRead, Keep, Secrets].into_iter().any(|source| self.live(source))
     }
 
     fn live(&self, capability: Capability) -> bool {
@@ -221,7 +230,15 @@ impl World {
         text += "\n[capabilities]\n";
         for (capability, scopes) in &self.asked {
             let scopes: Vec<_> = scopes.iter().collect();
-            text += &if scopes.is_empty() {
+            text += &if *capability == Secrets {
+                let secret = |scope: &&&str| {
+                    let (name, rest) = scope.split_once('@').unwrap();
+                    let host = rest.strip_suffix(":header:x").unwrap();
+                    format!("{{ name = \"{name}\", as = \"header:x\", host = \"{host}\" }}")
+                };
+                let secrets: Vec<_> = scopes.iter().map(secret).collect();
+                format!("{capability} = [{}]\n", secrets.join(", "))
+            } else if scopes.is_empty() {
                 format!("{capability} = true\n")
             } else {
                 format!("{capability} = {scopes:?}\n")
@@ -280,33 +297,38 @@ fn import(capability: Capability) -> (&'static str, &'static str, &'static str) 
         HttpRead => (
             r#"(type $he' (variant (case "denied" string) (case "invalid-url" string) (case "invalid-header" string)
                 (case "resolve" string) (case "refused-address" string) (case "connect" string) (case "tls" string)
-                (case "timeout") (case "too-large") (case "protocol" string)))
+                (case "timeout") (case "too-large") (case "protocol" string)
+                (case "secret" string)))
                (export "http-error" (type $he (eq $he')))
                (type $m' (enum "get" "head")) (export "method" (type $m (eq $m')))
                (type $h' (record (field "name" string) (field "value" string))) (export "header" (type $h (eq $h')))
-               (type $q' (record (field "method" $m) (field "url" string) (field "headers" (list $h))))
+               (type $q' (record (field "method" $m) (field "url" string) (field "headers" (list $h))
+                (field "secrets" (list string))))
                (export "request" (type $q (eq $q')))
                (type $r' (record (field "status" u16) (field "headers" (list $h)) (field "body" (list u8))))
                (export "response" (type $r (eq $r')))
                (export "fetch" (func (param "request" $q) (result (result $r (error $he)))))"#,
-            "fetch (param i32 i32 i32 i32 i32 i32)",
-            "(call $f (i32.const 0) (i32.const 0) (i32.const 18) (i32.const 0) (i32.const 0) (i32.const 64)) (call $case)",
+            "fetch (param i32 i32 i32 i32 i32 i32 i32 i32)",
+            "(call $f (i32.const 0) (i32.const 0) (i32.const 18) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0)
+              (i32.const 64)) (call $case)",
         ),
         HttpSend => (
             r#"(type $he' (variant (case "denied" string) (case "invalid-url" string) (case "invalid-header" string)
                 (case "resolve" string) (case "refused-address" string) (case "connect" string) (case "tls" string)
-                (case "timeout") (case "too-large") (case "protocol" string)))
+                (case "timeout") (case "too-large") (case "protocol" string)
+                (case "secret" string)))
                (export "http-error" (type $he (eq $he')))
                (type $m' (enum "post" "put" "patch" "delete")) (export "method" (type $m (eq $m')))
                (type $h' (record (field "name" string) (field "value" string))) (export "header" (type $h (eq $h')))
                (type $q' (record (field "method" $m) (field "url" string) (field "headers" (list $h))
+                (field "secrets" (list string))
                 (field "body" (list u8))))
                (export "request" (type $q (eq $q')))
                (type $r' (record (field "status" u16) (field "headers" (list $h)) (field "body" (list u8))))
                (export "response" (type $r (eq $r')))
                (export "send" (func (param "request" $q) (result (result $r (error $he)))))"#,
-            "send (param i32 i32 i32 i32 i32 i32 i32 i32)",
-            "(call $f (i32.const 0) (i32.const 0) (i32.const 18) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0)
+            "send (param i32 i32 i32 i32 i32 i32 i32 i32 i32 i32)",
+            "(call $f (i32.const 0) (i32.const 0) (i32.const 18) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0)
               (i32.const 64)) (call $case)",
         ),
         Capability::Exec => unreachable!("it is not among those that are tried"),
@@ -326,6 +348,7 @@ fn import(capability: Capability) -> (&'static str, &'static str, &'static str) 
             "bytes (param i32 i32)",
             "(call $f (i32.const 4) (i32.const 64)) (i32.const 100)",
         ),
+        Secrets => unreachable!("it has no interface"),
         Log => (
             r#"(type $l' (enum "debug" "info" "warn" "error")) (export "level" (type $l (eq $l')))
                (export "log" (func (param "level" $l) (param "message" string)))"#,
@@ -418,6 +441,7 @@ fn is_answered(program: &engine::Program, authority: &Authority, name: &str, fol
                 search: Vec::new(),
                 limits: ExecLimits::DEFAULT,
             }),
+            secrets: BTreeMap::new(),
             clock: Arc::new(Fixed),
             seed: [0; 32],
         },

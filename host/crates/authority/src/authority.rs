@@ -11,7 +11,7 @@ use crate::denied::cut;
 use crate::request::is_grantable;
 use crate::{
     Allowed, Ceiling, Denied, DeniedReason, ExecCall, ExecScope, HttpUrl, Lapse, Lapsed, LimitCaps,
-    PathScope, Request, Scope, Standing, UrlScope,
+    PathScope, Request, Scope, SecretName, SecretScope, Standing, UrlScope,
 };
 
 pub use explain::{DecidedBy, EffectiveLimit, Explanation, MissingGrant};
@@ -37,6 +37,9 @@ struct Row {
     /// What grants gave that are not in force.
     lapsed: Vec<Lapsed>,
     allowed: Allowed,
+    /// Whether the ceiling leaves something of what is requested: settled here, since each host call
+    /// asks.
+    leaves_some: bool,
     /// The bounds of the grants in force.
     limits: LimitCaps,
 }
@@ -53,6 +56,7 @@ impl Authority {
             disclosing: Vec::new(),
             lapsed: Vec::new(),
             allowed: ceiling.of(capability).clone(),
+            leaves_some: false,
             limits: LimitCaps::new(),
         };
         for (capability, scopes) in request.iter() {
@@ -68,6 +72,12 @@ impl Authority {
         }
         for (capability, lapsed) in standing.lapsed() {
             rows.entry(capability).or_insert_with(|| new(capability)).lapsed = lapsed.to_vec();
+        }
+        for row in rows.values_mut() {
+            row.leaves_some = row.requested.as_ref().is_some_and(|requested| match requested.is_empty() {
+                true => row.allowed.meets(None),
+                false => requested.iter().any(|scope| row.allowed.meets(Some(scope))),
+            });
         }
         let ceiling_limits = ceiling.limits().clone();
         Self { pack: standing.pack().clone(), effect, rows, ceiling_limits }
@@ -184,6 +194,39 @@ impl Authority {
                 Err(self.denied(capability, &call.to_string(), reason, narrowest, &holds))
             }
         }
+    }
+
+    /// The requested scope of the secret `name` that a request for `url` may be filled in by: it, a
+    /// granted scope and one of the ceiling are of that name and that URL's host.
+    ///
+    /// # Errors
+    /// If it may not.
+    pub fn permits_secret(&self, name: &SecretName, url: &HttpUrl) -> Result<&SecretScope, Denied> {
+        let capability = Capability::Secrets;
+        let fits = |scope: &SecretScope| scope.name() == name && scope.is_for(url);
+        let holds = |scope: &Scope| scope.as_secret().is_some_and(fits);
+        let asked = self.requested(capability).iter().filter_map(Scope::as_secret).find(|scope| fits(scope));
+        // One that is asked for, and not merely of the same name and host, has to be granted.
+        let exactly = |scope: &Scope| {
+            scope.as_secret().is_some_and(|scope| asked.is_some_and(|asked| asked.is_within(scope)))
+        };
+        match (self.decide(capability, &exactly), asked) {
+            (Ok(()), Some(asked)) => Ok(asked),
+            (reason, _) => {
+                let reason = reason.err().unwrap_or(DeniedReason::NotRequested);
+                let what = format!("{name} for {}://{}", url.scheme(), url.authority());
+                Err(self.denied(capability, &what, reason, || None, &holds))
+            }
+        }
+    }
+
+    /// The secrets that calls may be filled in with, in the request's order.
+    pub fn secrets(&self) -> impl Iterator<Item = &SecretScope> {
+        let granted = move |asked: &&SecretScope| {
+            let holds = |scope: &Scope| scope.as_secret().is_some_and(|scope| asked.is_within(scope));
+            self.decide(Capability::Secrets, &holds).is_ok()
+        };
+        self.requested(Capability::Secrets).iter().filter_map(Scope::as_secret).filter(granted)
     }
 
     /// Whether anything below the folder `dir` under `root` (empty for the root itself) could be in
@@ -328,17 +371,12 @@ impl Authority {
         if !capability.needs_grant() {
             return (!capability.permitted_by(self.effect)).then_some(DeniedReason::AboveEffect);
         }
-        let Some(Row { requested: Some(requested), .. }) = row else {
+        let Some(Row { requested: Some(_), leaves_some, .. }) = row else {
             return Some(DeniedReason::NotRequested);
         };
         if !capability.permitted_by(self.effect) {
             return Some(DeniedReason::AboveEffect);
         }
-        let allowed = self.allowed(capability);
-        let leaves_some = match requested.is_empty() {
-            true => allowed.meets(None),
-            false => requested.iter().any(|scope| allowed.meets(Some(scope))),
-        };
         if !leaves_some {
             return Some(DeniedReason::Ceiling);
         }

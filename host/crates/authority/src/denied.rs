@@ -24,7 +24,7 @@ pub enum DeniedReason {
     Ceiling,
     /// It is in the host's own folder. No grant helps.
     Reserved,
-    /// The operation may also read files or artifacts, and what it asks a host for tells that host
+    /// The operation also has files, artifacts or secrets, and what it asks a host for tells that host
     /// something. Only a grant that says `may-disclose` helps.
     Disclosure,
     /// The address behind the name is private or reserved, and no grant that holds the URL names its
@@ -122,7 +122,7 @@ pub(crate) fn why(reason: DeniedReason) -> &'static str {
         DeniedReason::Ceiling => "is forbidden by the ceiling in `config.toml`, which no grant passes",
         DeniedReason::Reserved => "is in the host's own folder, which no grant opens",
         DeniedReason::Disclosure => {
-            "is not for an operation that reads files or artifacts, unless the grant says `may-disclose`: \
+            "is not for an operation that has files, artifacts or secrets, unless the grant says `may-disclose`: \
              it would let it send what it reads to a host"
         }
         DeniedReason::SpecialAddress => "is at a private or reserved address that no grant names",

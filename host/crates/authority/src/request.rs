@@ -82,6 +82,7 @@ fn example(capability: Capability) -> &'static str {
     match capability.scope_kind() {
         Some(ScopeKind::Url) => "https://example.com/**",
         Some(ScopeKind::Command) => "workspace:git log *",
+        Some(ScopeKind::Secret) => "example-token@api.example.com:header:authorization",
         Some(ScopeKind::Path) | None => "workspace:**",
     }
 }

@@ -8,10 +8,12 @@ use crate::glob::GlobError;
 
 mod exec;
 mod path;
+mod secret;
 mod url;
 
 pub use exec::{ExecCall, ExecParts, ExecScope, ExecScopeError, ExecWordError, Slot};
 pub use path::PathScope;
+pub use secret::{ParseSecretNameError, SECRET_NAME_BYTES_MAX, SecretName, SecretScope};
 pub use url::UrlScope;
 
 /// A scope of any kind, ordered by kind, then as its kind is.
@@ -23,6 +25,8 @@ pub enum Scope {
     Url(UrlScope),
     /// Commands in a root.
     Exec(ExecScope),
+    /// A secret for a host.
+    Secret(SecretScope),
 }
 
 /// The text is not a scope.
@@ -62,6 +66,23 @@ pub enum ScopeErrorReason {
     /// A character that the path of a URL has only percent-encoded, or that starts a query.
     #[error("{0:?} is never in the path of a URL: write it percent-encoded; a path holds every query of it")]
     PathCharacter(char),
+    /// It is not in the form of a secret for a host.
+    #[error(
+        "expected `name@host:header:name-of-header`, such as `example-token@api.example.com:header:authorization`"
+    )]
+    SecretForm,
+    /// The part before `@` is no name of a secret.
+    #[error("expected the name of a secret before `@`: lower-case letters, digits and `-`")]
+    SecretName,
+    /// The part after `@` is no host.
+    #[error("expected one host after `@`, a name or an address, without a pattern")]
+    SecretHost,
+    /// The header is none that a secret can be put in.
+    #[error("expected a header that is not the host's own, such as `authorization`")]
+    SecretHeader,
+    /// What follows `=` cannot stand in front of a value.
+    #[error("expected a text in quotes after `=`, such as `=\"Bearer \"`")]
+    SecretPrefix,
     /// What follows `via` is no network.
     #[error("expected a network after ` via `, such as `10.0.0.0/8`, with its other bits zero")]
     Network,
@@ -86,6 +107,7 @@ impl Scope {
         match capability.scope_kind() {
             Some(ScopeKind::Url) => text.parse().map(Self::Url),
             Some(ScopeKind::Command) => text.parse().map(Self::Exec),
+            Some(ScopeKind::Secret) => text.parse().map(Self::Secret),
             Some(ScopeKind::Path) | None => text.parse().map(Self::Path),
         }
     }
@@ -97,6 +119,7 @@ impl Scope {
             Self::Path(_) => ScopeKind::Path,
             Self::Url(_) => ScopeKind::Url,
             Self::Exec(_) => ScopeKind::Command,
+            Self::Secret(_) => ScopeKind::Secret,
         }
     }
 
@@ -105,7 +128,7 @@ impl Scope {
     pub fn as_path(&self) -> Option<&PathScope> {
         match self {
             Self::Path(scope) => Some(scope),
-            Self::Url(_) | Self::Exec(_) => None,
+            Self::Url(_) | Self::Exec(_) | Self::Secret(_) => None,
         }
     }
 
@@ -114,7 +137,7 @@ impl Scope {
     pub fn as_url(&self) -> Option<&UrlScope> {
         match self {
             Self::Url(scope) => Some(scope),
-            Self::Path(_) | Self::Exec(_) => None,
+            Self::Path(_) | Self::Exec(_) | Self::Secret(_) => None,
         }
     }
 
@@ -123,7 +146,16 @@ impl Scope {
     pub fn as_exec(&self) -> Option<&ExecScope> {
         match self {
             Self::Exec(scope) => Some(scope),
-            Self::Path(_) | Self::Url(_) => None,
+            Self::Path(_) | Self::Url(_) | Self::Secret(_) => None,
+        }
+    }
+
+    /// The scope of a secret, if it is one.
+    #[must_use]
+    pub fn as_secret(&self) -> Option<&SecretScope> {
+        match self {
+            Self::Secret(scope) => Some(scope),
+            Self::Path(_) | Self::Url(_) | Self::Exec(_) => None,
         }
     }
 
@@ -133,6 +165,7 @@ impl Scope {
         match (self, other) {
             (Self::Path(scope), Self::Path(other)) => scope.is_within(other),
             (Self::Url(scope), Self::Url(other)) => scope.is_within(other),
+            (Self::Secret(scope), Self::Secret(other)) => scope.is_within(other),
             _ => false,
         }
     }
@@ -144,6 +177,7 @@ impl Scope {
             (Self::Path(scope), Self::Path(asked)) => scope.meets(asked),
             (Self::Url(scope), Self::Url(asked)) => scope.meets(asked),
             (Self::Exec(scope), Self::Exec(asked)) => scope.meets(asked),
+            (Self::Secret(scope), Self::Secret(asked)) => scope.meets(asked),
             _ => false,
         }
     }
@@ -167,12 +201,19 @@ impl From<ExecScope> for Scope {
     }
 }
 
+impl From<SecretScope> for Scope {
+    fn from(scope: SecretScope) -> Self {
+        Self::Secret(scope)
+    }
+}
+
 impl fmt::Display for Scope {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Path(scope) => scope.fmt(f),
             Self::Url(scope) => scope.fmt(f),
             Self::Exec(scope) => scope.fmt(f),
+            Self::Secret(scope) => scope.fmt(f),
         }
     }
 }

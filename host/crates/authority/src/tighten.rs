@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use base::{Capability, RootName, ScopeKind, Uses};
 
-use crate::{HttpUrl, PathScope, Request, SCOPES_MAX, Scope, Standing, Terms, UrlScope};
+use crate::{HttpUrl, PathScope, Request, SCOPES_MAX, Scope, SecretScope, Standing, Terms, UrlScope};
 
 /// From how many names of one folder on its other names are granted too.
 const NAMES_MAX: usize = 16;
@@ -72,6 +72,7 @@ pub fn tighten(
             (Some(uses), Some(ScopeKind::Path)) => row.paths(uses),
             (Some(uses), Some(ScopeKind::Url)) => row.urls(uses),
             (Some(_), Some(ScopeKind::Command)) => Err(Kept::NotRecorded),
+            (Some(uses), Some(ScopeKind::Secret)) => row.secrets(uses),
         };
         let after = match covered {
             Ok(after) if after.is_empty() && needed.contains(&capability) => Err(Kept::Needed),
@@ -152,6 +153,17 @@ impl Row<'_> {
                 let literal = UrlScope::of_url(&url);
                 self.cover_url(whole, literal.as_ref(), &url, &mut after);
             }
+        }
+        Ok(after.into_iter().collect())
+    }
+
+    /// A secret is granted for one place, so that each grant that was used stays whole.
+    fn secrets(&self, uses: &Uses) -> Result<Vec<Given>, Kept> {
+        let mut after = BTreeMap::new();
+        for place in &uses.places {
+            let used: SecretScope = place.parse().map_err(|_| Kept::NotRecorded)?;
+            let holds = |scope: &Scope| scope.as_secret().is_some_and(|scope| used.is_within(scope));
+            self.cover(None, holds, &mut after);
         }
         Ok(after.into_iter().collect())
     }

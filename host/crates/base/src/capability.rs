@@ -23,6 +23,9 @@ pub enum Capability {
     Exec,
     /// Store and fetch content-addressed bytes of the run.
     Artifacts,
+    /// Have the host fill in secrets for their own hosts. It has no interface: what a request asks for
+    /// by name, the host adds to the request, and no guest sees it.
+    Secrets,
     /// Read the time.
     Clock,
     /// Draw random bytes.
@@ -40,17 +43,20 @@ pub enum ScopeKind {
     Url,
     /// `root:program arguments`.
     Command,
+    /// `name@host:header:name-of-header`.
+    Secret,
 }
 
 impl Capability {
     /// Every capability, in the order they are listed to people.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::FilesRead,
         Self::FilesWrite,
         Self::HttpRead,
         Self::HttpSend,
         Self::Exec,
         Self::Artifacts,
+        Self::Secrets,
         Self::Clock,
         Self::Random,
         Self::Log,
@@ -66,6 +72,7 @@ impl Capability {
             Self::HttpSend => "http-send",
             Self::Exec => "exec",
             Self::Artifacts => "artifacts",
+            Self::Secrets => "secrets",
             Self::Clock => "clock",
             Self::Random => "random",
             Self::Log => "log",
@@ -79,6 +86,7 @@ impl Capability {
             Self::FilesRead | Self::FilesWrite => Some(ScopeKind::Path),
             Self::HttpRead | Self::HttpSend => Some(ScopeKind::Url),
             Self::Exec => Some(ScopeKind::Command),
+            Self::Secrets => Some(ScopeKind::Secret),
             Self::Artifacts | Self::Clock | Self::Random | Self::Log => None,
         }
     }
@@ -93,7 +101,13 @@ impl Capability {
     /// gets nothing that sends.
     #[must_use]
     pub const fn is_source(self) -> bool {
-        matches!(self, Self::FilesRead | Self::Exec | Self::Artifacts)
+        matches!(self, Self::FilesRead | Self::Exec | Self::Artifacts | Self::Secrets)
+    }
+
+    /// Whether a guest can import it. What has no interface works through that of another.
+    #[must_use]
+    pub const fn has_interface(self) -> bool {
+        !matches!(self, Self::Secrets)
     }
 
     /// Whether using it tells somebody outside something, if only by what is asked for.
@@ -128,13 +142,14 @@ impl Capability {
     /// The least effect that permits it.
     #[must_use]
     pub const fn least_effect(self) -> Effect {
+        use Capability as C;
         match self {
-            Self::Log => Effect::Pure,
-            Self::FilesRead | Self::HttpRead | Self::Exec | Self::Artifacts | Self::Clock | Self::Random => {
+            C::Log => Effect::Pure,
+            C::FilesRead | C::HttpRead | C::Exec | C::Artifacts | C::Secrets | C::Clock | C::Random => {
                 Effect::Read
             }
-            Self::FilesWrite => Effect::Write,
-            Self::HttpSend => Effect::External,
+            C::FilesWrite => Effect::Write,
+            C::HttpSend => Effect::External,
         }
     }
 }

@@ -90,6 +90,8 @@ codes! {
     GrantExceedsRequest = "E-GRANT-EXCEEDS-REQUEST", Refused, "the grant gives what the pack did not request";
     GrantAboveCeiling = "E-GRANT-ABOVE-CEILING", Refused, "the ceiling in `config.toml` forbids what the grant gives";
     GrantMalformed = "E-GRANT-MALFORMED", Malformed, "a grant, or `grants.toml`, is not what it should be";
+    SecretLocked = "E-SECRET-LOCKED", Refused, "a secret's value needs a passphrase, and nobody can be asked for it";
+    SecretDamaged = "E-SECRET-DAMAGED", Refused, "a secret's value or key is not what was written";
     // Planfiles.
     PlanSyntax = "E-PLAN-SYNTAX", Malformed, "the planfile is not in the YAML subset of Capstan";
     PlanFence = "E-PLAN-FENCE", Malformed, "a Markdown planfile needs exactly one `yaml planfile` block";

@@ -112,6 +112,7 @@ fn template() -> Result<Invocation, Failure> {
                 search: Vec::new(),
                 limits: ExecLimits::DEFAULT,
             }),
+            secrets: BTreeMap::new(),
             clock: Arc::new(Nothing),
             seed: [0; 32],
         },

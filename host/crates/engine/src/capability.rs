@@ -60,6 +60,7 @@ pub(crate) fn http_error(error: HttpError) -> Result<types::HttpError, Stop> {
         HttpError::Timeout => Wit::Timeout,
         HttpError::TooLarge => Wit::TooLarge,
         HttpError::Protocol(text) => Wit::Protocol(text),
+        HttpError::Secret(text) => Wit::Secret(text),
         HttpError::Stop(stop) => return Err(stop),
     })
 }

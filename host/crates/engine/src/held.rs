@@ -9,13 +9,15 @@ use authority::{Authority, HttpUrl};
 use base::{Capability, Digest, Limits};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
+use http::{HeaderMap, HeaderName, HeaderValue};
 use serde::{Deserialize, Serialize};
 
 use crate::bindings::{http_send, types};
 use crate::budget::Budget;
 use crate::capability::{exec_answer, http_error, http_header};
 use crate::exec::{Ending, ExecRequest, ExecRunner};
-use crate::http::{HttpError, Request, admit_headers};
+use crate::http::{HttpError, Redactor, Request, admit_headers};
+use crate::secret::{SecretError, SecretHeader, SecretValues};
 use crate::tape::encode;
 use crate::{CancelToken, HttpClient};
 
@@ -40,8 +42,22 @@ pub struct HttpCall {
     pub url: String,
     /// The guest's headers, names in lower case, and the host's `idempotency-key`.
     pub headers: Vec<(String, String)>,
+    /// The secrets that are filled in when it is sent, by name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub secrets: Vec<SecretHeader>,
     /// What is sent.
     pub body: Body,
+}
+
+/// What an approved call reaches.
+#[derive(Clone)]
+pub struct HeldWorld {
+    /// Sends requests.
+    pub http: HttpClient,
+    /// Runs programs.
+    pub exec: ExecRunner,
+    /// The values that the request may be filled in with.
+    pub secrets: SecretValues,
 }
 
 /// The body of a request: text where it is UTF-8, so that people can read the stored form.
@@ -142,6 +158,8 @@ impl HeldCall {
             Self::Exec(exec) => return exec.text(),
         };
         let headers = http.headers.iter().map(|(name, value)| format!("{name}: {value}\n"));
+        let secret = |s: &SecretHeader| format!("{}: {}(the secret `{}`)\n", s.header, s.prefix, s.name);
+        let headers = headers.chain(http.secrets.iter().map(secret));
         let body = match &http.body {
             Body::Text(text) => text.clone(),
             Body::Base64(text) => format!("(not text, in base64)\n{text}"),
@@ -156,17 +174,17 @@ impl HeldCall {
     pub fn perform(
         &self,
         authority: &Authority,
-        (http, exec): (&HttpClient, &ExecRunner),
+        world: &HeldWorld,
         limits: Limits,
         cancel: CancelToken,
     ) -> Answer {
         let budget = Budget::new(limits, cancel);
         let call = match self {
             Self::HttpSend(call) => call,
-            Self::Exec(request) => return run(request, exec, &budget),
+            Self::Exec(request) => return run(request, &world.exec, &budget),
         };
         let received = Cell::new(0);
-        let sent = call.send(authority, http, &budget, &received);
+        let sent = call.send(authority, world, &budget, &received);
         let summary = match &sent {
             Ok(response) => format!("{}, {} bytes", response.status, response.body.len()),
             Err(error) => format!("no response: {}", in_words(error)),
@@ -200,7 +218,7 @@ impl HttpCall {
     fn send(
         &self,
         authority: &Authority,
-        http: &HttpClient,
+        world: &HeldWorld,
         budget: &Budget,
         received: &Cell<u64>,
     ) -> Result<http_send::Response, types::HttpError> {
@@ -208,18 +226,22 @@ impl HttpCall {
             HttpUrl::parse(&self.url).map_err(|error| types::HttpError::InvalidUrl(error.to_string()))?;
         let networks = authority.permits_url(Capability::HttpSend, &url);
         let networks = networks.map_err(|denied| types::HttpError::Denied(denied.to_string()))?;
+        let redactor = &Redactor::new(world.secrets.values());
         let request = || {
             let headers = self.headers.iter().map(|(name, value)| (name.as_str(), value.as_str()));
             let method = http::Method::from_bytes(self.method.as_bytes());
+            let headers = admit_headers(headers).map_err(HttpError::InvalidHeader)?;
             Ok(Request {
                 method: method.map_err(|error| HttpError::InvalidHeader(error.to_string()))?,
                 url: &url,
-                headers: admit_headers(headers).map_err(HttpError::InvalidHeader)?,
+                secrets: self.filled(authority, &url, &headers, &world.secrets)?,
+                headers,
+                redactor,
                 body: Some(self.body.bytes().map_err(|error| HttpError::Protocol(error.to_string()))?.into()),
                 networks: &networks,
             })
         };
-        let response = request().and_then(|request| http.fetch(request, budget, received));
+        let response = request().and_then(|request| world.http.fetch(request, budget, received));
         // The call as a whole has no other time than the client's own.
         let response = response.map_err(|error| http_error(error).unwrap_or(types::HttpError::Timeout))?;
         Ok(http_send::Response {
@@ -227,6 +249,27 @@ impl HttpCall {
             headers: http_header(&response.headers, |name, value| http_send::Header { name, value }),
             body: response.body,
         })
+    }
+}
+
+impl HttpCall {
+    /// The secrets as they are sent: those that were approved, where the authority has them now.
+    fn filled(
+        &self,
+        authority: &Authority,
+        url: &HttpUrl,
+        headers: &HeaderMap,
+        values: &SecretValues,
+    ) -> Result<Vec<(HeaderName, HeaderValue)>, HttpError> {
+        let names: Vec<String> = self.secrets.iter().map(|secret| secret.name.clone()).collect();
+        let admitted = SecretHeader::admit(&names, authority, url, headers).map_err(|error| match error {
+            SecretError::Tell(error) => error,
+            SecretError::Denied(denied) => HttpError::Secret(denied.to_string()),
+        })?;
+        if admitted != self.secrets {
+            return Err(HttpError::Secret("a secret goes elsewhere than was approved".to_owned()));
+        }
+        self.secrets.iter().map(|secret| secret.fill(values)).collect()
     }
 }
 
@@ -240,7 +283,8 @@ fn in_words(error: &types::HttpError) -> String {
         | E::RefusedAddress(text)
         | E::Connect(text)
         | E::Tls(text)
-        | E::Protocol(text) => text.clone(),
+        | E::Protocol(text)
+        | E::Secret(text) => text.clone(),
         E::Timeout => "it took too long".to_owned(),
         E::TooLarge => "the response is too large".to_owned(),
     }

@@ -9,6 +9,7 @@ mod address;
 mod connect;
 mod exchange;
 mod headers;
+mod redact;
 mod resolve;
 
 use std::cell::Cell;
@@ -18,7 +19,7 @@ use std::time::Duration;
 
 use authority::HttpUrl;
 use bytes::Bytes;
-use http::{HeaderMap, Method, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use ipnet::IpNet;
 use rustls::ClientConfig;
 use tokio::sync::Semaphore;
@@ -27,6 +28,7 @@ use crate::budget::Budget;
 use crate::trap::Stop;
 use address::Special;
 pub(crate) use headers::admit as admit_headers;
+pub(crate) use redact::Redactor;
 
 /// How an [`HttpClient`] is set up.
 #[derive(Debug, Clone)]
@@ -74,6 +76,10 @@ pub(crate) struct Request<'a> {
     pub(crate) url: &'a HttpUrl,
     /// Headers that were admitted.
     pub(crate) headers: HeaderMap,
+    /// Headers that hold secrets.
+    pub(crate) secrets: Vec<(HeaderName, HeaderValue)>,
+    /// What is taken out of the response.
+    pub(crate) redactor: &'a Redactor,
     /// What is sent; none where the method has no body.
     pub(crate) body: Option<Bytes>,
     /// Special networks that may be dialled for this URL.
@@ -99,6 +105,7 @@ pub(crate) enum HttpError {
     Timeout,
     TooLarge,
     Protocol(String),
+    Secret(String),
     /// The call is over.
     Stop(Stop),
 }
@@ -126,14 +133,16 @@ impl HttpClient {
         let runtime = runtime.enable_io().enable_time().build();
         let runtime = runtime.map_err(|error| HttpError::Connect(error.to_string()))?;
         let body_max = budget.bytes_left();
-        runtime.block_on(async {
+        let redactor = request.redactor;
+        let response = runtime.block_on(async {
             let work = tokio::time::timeout(self.0.settings.request, self.send(request, body_max, received));
             tokio::select! {
                 biased;
                 stop = budget.over() => Err(HttpError::Stop(stop)),
                 response = work => response.unwrap_or(Err(HttpError::Timeout)),
             }
-        })
+        });
+        response.map(|response| redactor.clean(response))
     }
 
     async fn send(

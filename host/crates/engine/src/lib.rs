@@ -34,6 +34,7 @@ mod link;
 mod program;
 mod random;
 mod reached;
+mod secret;
 mod tape;
 mod threads;
 mod trap;
@@ -45,13 +46,16 @@ pub use engine::{CacheSettings, Engine, EngineError, EngineSettings};
 pub use exec::{
     Ending, ExecAnswer, ExecError, ExecFolder, ExecLimits, ExecProgram, ExecRequest, ExecRunner, ExecSettings,
 };
-pub use held::{Answer, Body, HeldCall, HttpCall, ReadHeldError};
+pub use held::{Answer, Body, HeldCall, HeldWorld, HttpCall, ReadHeldError};
 pub use http::{HttpClient, HttpSettings, HttpSettingsError};
 pub use invocation::{
     ArtifactError, Artifacts, CancelToken, Held, HostContext, Invocation, LogLine, LogSource, Outcome, Report,
 };
 pub use program::{LoadError, Program};
 pub use reached::{REACHED_BYTES_MAX, REACHED_ENTRIES_MAX};
+pub use secret::{
+    SECRET_BYTES_MAX, SECRET_BYTES_MIN, SecretHeader, SecretValue, SecretValueError, SecretValues,
+};
 pub use tape::{ReadTapeError, Tape};
 pub use threads::GuestThreads;
 pub use trap::Trap;

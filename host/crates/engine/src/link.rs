@@ -77,6 +77,8 @@ fn link_capability(
         (Capability::Clock, false) => clock::add_to_linker::<_, HasInert>(l, inert),
         (Capability::Random, true) => random::add_to_linker::<_, Me>(l, |g| g),
         (Capability::Random, false) => random::add_to_linker::<_, HasInert>(l, inert),
+        // It has no interface: the host fills in what it knows.
+        (Capability::Secrets, _) => return None,
         // Permitted in every effect, without request and grant.
         (Capability::Log, _) => log::add_to_linker::<_, Me>(l, |g| g),
     })

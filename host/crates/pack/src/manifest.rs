@@ -25,6 +25,7 @@ const PACK_KEYS: [&str; 4] = ["id", "version", "license", "description"];
 const OPERATION_KEYS: [&str; 3] = ["effect", "idempotent", "limits"];
 const LIMIT_KEYS: [&str; 6] = ["fuel", "memory", "wall", "output", "files", "file-bytes"];
 const COMMAND_KEYS: [&str; 4] = ["program", "args", "root", "env"];
+const SECRET_KEYS: [&str; 4] = ["name", "as", "host", "prefix"];
 /// Longest licence and description, in characters.
 const PROSE_CHARS_MAX: usize = 500;
 
@@ -267,10 +268,10 @@ fn read_capabilities(reader: &mut Reader<'_>, table: &DeTable<'_>) -> Request {
             reader.unknown(key, "capability", &known.collect::<Vec<_>>());
             continue;
         };
-        let scopes = if capability.has_scope() {
-            read_scopes(reader, item, capability)
-        } else {
-            read_unscoped(reader, item, name)
+        let scopes = match capability.scope_kind() {
+            Some(ScopeKind::Secret) => read_secrets(reader, item),
+            Some(_) => read_scopes(reader, item, capability),
+            None => read_unscoped(reader, item, name),
         };
         let Some(scopes) = scopes else { continue };
         if let Err(error) = request.insert(capability, scopes) {
@@ -334,6 +335,37 @@ fn read_words<'v>(reader: &mut Reader<'_>, item: &'v Item<'_>, what: &str) -> Op
         words.push(reader.string(item, what)?);
     }
     Some(words)
+}
+
+/// `secrets = [{ name = "example-token", as = "header:authorization", host = "api.example.com" }]`.
+fn read_secrets(reader: &mut Reader<'_>, item: &Item<'_>) -> Option<Vec<Scope>> {
+    let mut scopes = Vec::new();
+    for item in reader.list(item, "secrets")? {
+        let table = reader.table(item, "secrets")?;
+        let [mut name, mut place, mut host, mut prefix] = [None; 4];
+        for (key, item) in table {
+            match key.get_ref().as_ref() {
+                "name" => name = reader.string(item, "name"),
+                "as" => place = reader.string(item, "as"),
+                "host" => host = reader.string(item, "host"),
+                "prefix" => prefix = reader.string(item, "prefix"),
+                _ => reader.unknown(key, "key", &SECRET_KEYS),
+            }
+        }
+        let (Some(name), Some(place), Some(host)) = (name, place, host) else {
+            reader.malformed(item.span(), "a secret needs `name`, `as` and `host`");
+            return None;
+        };
+        let prefix = prefix.map(|prefix| format!("=\"{prefix}\"")).unwrap_or_default();
+        match Scope::parse(Capability::Secrets, &format!("{name}@{host}:{place}{prefix}")) {
+            Ok(scope) => scopes.push(scope),
+            Err(error) => {
+                reader.add(item.span(), Code::ScopeMalformed, error.to_string(), None);
+                return None;
+            }
+        }
+    }
+    Some(scopes)
 }
 
 fn read_unscoped(reader: &mut Reader<'_>, item: &Item<'_>, name: &str) -> Option<Vec<Scope>> {

@@ -84,7 +84,8 @@ impl VerifiedPack {
     #[must_use]
     pub fn unused_requests(&self) -> Vec<Capability> {
         let imported = imported(&self.inspection);
-        self.manifest.request.iter().map(|(c, _)| c).filter(|c| !imported.contains(c)).collect()
+        let requested = self.manifest.request.iter().map(|(c, _)| c).filter(|c| c.has_interface());
+        requested.filter(|c| !imported.contains(c)).collect()
     }
 }
 
@@ -202,7 +203,8 @@ fn undeclared_imports(manifest: &Manifest, inspection: &Inspection) -> Vec<Refus
                 Some(ScopeKind::Path) => "[\"workspace:**\"]",
                 Some(ScopeKind::Url) => "[\"https://example.com/**\"]",
                 Some(ScopeKind::Command) => "[{ program = \"git\", args = [\"log\", \"*\"] }]",
-                None => "true",
+                // Without an interface it is not imported.
+                Some(ScopeKind::Secret) | None => "true",
             };
             Refusal::new(Code::ImportUndeclared, message).hint(format!(
                 "add `{capability} = {line}` to `[capabilities]`, narrowed to what the pack needs"

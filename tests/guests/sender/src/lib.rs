@@ -12,7 +12,8 @@ fn send(method: http_send::Method, url: String, body: &str, key: Option<&str>) -
     let headers =
         key.map(|key| http_send::Header { name: "Idempotency-Key".to_owned(), value: key.to_owned() });
     let headers = headers.into_iter().collect();
-    let request = http_send::Request { method, url, headers, body: body.as_bytes().to_vec() };
+    let request =
+        http_send::Request { method, url, headers, secrets: Vec::new(), body: body.as_bytes().to_vec() };
     let response = http::send(&request)?;
     Ok(format!("{} {}", response.status, String::from_utf8_lossy(&response.body)))
 }

@@ -10,7 +10,7 @@ use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
 
-use Capability::{Artifacts, FilesRead, HttpRead, Log};
+use Capability::{Artifacts, FilesRead, HttpRead, Log, Secrets};
 
 /// One scope of one capability as text: `None` for a capability without scopes.
 type Place = (Capability, Option<String>);
@@ -67,16 +67,25 @@ fn known() -> impl Iterator<Item = Capability> {
     Capability::ALL.into_iter().filter(|capability| *capability != Capability::Exec)
 }
 
+fn secret_scope() -> impl Strategy<Value = String> {
+    let secrets =
+        ["tok@a.b:header:x", "tok@c.a.b:header:x", "tok@http://a.b:header:x", "key@a.b:8443:header:x"];
+    prop::sample::select(secrets.to_vec()).prop_map(str::to_owned)
+}
+
 fn place() -> impl Strategy<Value = Place> {
     let grantable: Vec<_> = known().filter(|c| c.needs_grant()).collect();
-    (prop::sample::select(grantable), path_scope(), url_scope()).prop_map(|(capability, path, url)| {
-        let text = match capability.scope_kind() {
-            Some(ScopeKind::Path) => Some(path),
-            Some(ScopeKind::Url) => Some(url),
-            _ => None,
-        };
-        (capability, text)
-    })
+    (prop::sample::select(grantable), path_scope(), url_scope(), secret_scope()).prop_map(
+        |(capability, path, url, secret)| {
+            let text = match capability.scope_kind() {
+                Some(ScopeKind::Path) => Some(path),
+                Some(ScopeKind::Url) => Some(url),
+                Some(ScopeKind::Secret) => Some(secret),
+                Some(ScopeKind::Command) | None => None,
+            };
+            (capability, text)
+        },
+    )
 }
 
 fn written() -> impl Strategy<Value = Written> {
@@ -112,7 +121,14 @@ fn world() -> impl Strategy<Value = World> {
 #[derive(Debug, Clone)]
 enum Target<'a> {
     Path(&'a str, &'a str),
-    Url { https: bool, host: &'a str, port: u16, path: &'a str },
+    Url {
+        https: bool,
+        host: &'a str,
+        port: u16,
+        path: &'a str,
+    },
+    /// A secret's name, and the place as its scope spells it.
+    Secret(&'a str, &'a str),
 }
 
 mod oracle {
@@ -160,6 +176,12 @@ mod oracle {
     }
 
     fn scope_matches(scope: &str, target: &Target<'_>) -> bool {
+        if let Target::Secret(name, place) = target {
+            return scope == format!("{name}@{place}:header:x");
+        }
+        if scope.contains('@') {
+            return false;
+        }
         let parts = |text: &str| text.split('/').map(str::to_owned).collect::<Vec<_>>();
         let (pattern, path, hide) = match target {
             Target::Path(root, path) => {
@@ -188,6 +210,7 @@ mod oracle {
                 }
                 (parts(glob), parts(&path[1..]), false)
             }
+            Target::Secret(..) => return false,
         };
         let pattern: Vec<&str> = pattern.iter().map(String::as_str).collect();
         let path: Vec<&str> = path.iter().map(String::as_str).collect();
@@ -348,7 +371,8 @@ proptest! {
         let url = HttpUrl::parse(&format!("{scheme}://{host}{at}{url_path}?query")).unwrap();
         let port = port.unwrap_or(if https { 443 } else { 80 });
         // Live says no where scopes that lie apart leave nothing, and only there.
-        let has_source = authority.live(FilesRead) || authority.live(Artifacts);
+        let sources = [FilesRead, Artifacts, Secrets];
+        let has_source = sources.into_iter().any(|source| authority.live(source));
         for capability in known() {
             if authority.live(capability) {
                 prop_assert!(world.live(capability, has_source), "{}", capability);
@@ -382,6 +406,21 @@ proptest! {
             prop_assert_eq!(permitted.is_ok(), world.permits(capability, &target, has_source), "{}", capability);
             if let Err(denied) = permitted && capability.has_scope() {
                 assert_hint(&world, &denied, |then| then.permits_url(capability, &url).is_ok())?;
+            }
+        }
+        let place = match (scheme, port) {
+            ("https", 443) | ("http", 80) => host.to_owned(),
+            _ => format!("{host}:{port}"),
+        };
+        let place = if https { place } else { format!("http://{place}") };
+        for name in ["tok", "key"] {
+            let permitted = authority.permits_secret(&name.parse().unwrap(), &url);
+            let expected = world.permits(Secrets, &Target::Secret(name, &place), has_source);
+            prop_assert_eq!(permitted.is_ok(), expected, "{} {}", name, place);
+            let listed = |scope: &&authority::SecretScope| scope.name().as_str() == name && scope.is_for(&url);
+            prop_assert_eq!(authority.secrets().any(|scope| listed(&scope)), expected);
+            if let Err(denied) = permitted {
+                assert_hint(&world, &denied, |then| then.permits_secret(&name.parse().unwrap(), &url).is_ok())?;
             }
         }
         let limits = authority.limits(Limits::DEFAULT);

@@ -234,6 +234,7 @@ proptest! {
             let capability = Capability::ALL[capability];
             let text = |glob| match capability.scope_kind() {
                 Some(base::ScopeKind::Url) => format!("https://a.b/{glob}"),
+                Some(base::ScopeKind::Secret) => format!("{glob}@a.b:header:{glob}"),
                 _ => format!("workspace:{glob}"),
             };
             let scopes = globs.iter().filter_map(|glob| Scope::parse(capability, &text(glob)).ok());

@@ -220,6 +220,10 @@ fn command_scopes() -> impl Strategy<Value = Vec<Scope>> {
     vec(scope, 1..4)
 }
 
+fn secret() -> Scope {
+    Scope::parse(Capability::Secrets, "token@a.b:header:x").unwrap()
+}
+
 fn held() -> impl Strategy<Value = std::collections::BTreeMap<Capability, Vec<Scope>>> {
     let capability = prop::sample::select(Capability::ALL.to_vec());
     btree_map(capability, (scopes(), url_scopes(), command_scopes()), 0..6).prop_map(|map| {
@@ -228,6 +232,7 @@ fn held() -> impl Strategy<Value = std::collections::BTreeMap<Capability, Vec<Sc
                 Some(ScopeKind::Path) => paths,
                 Some(ScopeKind::Url) => urls,
                 Some(ScopeKind::Command) => commands,
+                Some(ScopeKind::Secret) => vec![secret()],
                 None => vec![],
             };
             capability.needs_grant().then_some((capability, scopes))
@@ -264,7 +269,8 @@ proptest! {
             let is_live = |c: Capability| {
                 c.permitted_by(effect) && asked.contains_key(&c) && given.contains_key(&c)
             };
-            let cut = capability == HttpRead && (is_live(FilesRead) || is_live(Exec) || is_live(Artifacts));
+            let sources = [FilesRead, Exec, Artifacts, Capability::Secrets];
+            let cut = capability == HttpRead && sources.into_iter().any(is_live);
             let live = capability.permitted_by(effect) && (both || capability == Log) && !cut;
             prop_assert_eq!(authority.live(capability), live);
             prop_assert_eq!(authority.permits(capability).is_ok(), live);

@@ -17,6 +17,8 @@ mod intersection;
 #[cfg(test)]
 mod paths;
 #[cfg(test)]
+mod secrets;
+#[cfg(test)]
 mod terms;
 #[cfg(test)]
 mod tightening;

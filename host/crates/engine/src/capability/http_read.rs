@@ -4,12 +4,13 @@ use std::cell::Cell;
 
 use authority::{Authority, Denied, DeniedReason, HttpUrl};
 use base::Capability;
-use http::Method as HttpMethod;
+use http::{HeaderMap, Method as HttpMethod};
 
 use super::{Inert, http_error, http_header};
 use crate::bindings::http_read::{self, Header, HttpError as Wit, Method, Request, Response};
 use crate::guest::Guest;
-use crate::http::{self as client, HttpError, admit_headers};
+use crate::http::{self as client, HttpError, Redactor, admit_headers};
+use crate::secret::{SecretError, SecretHeader};
 
 /// A request that was not answered.
 pub(super) enum Failure {
@@ -23,18 +24,57 @@ impl From<HttpError> for Failure {
     }
 }
 
+impl From<SecretError> for Failure {
+    fn from(error: SecretError) -> Self {
+        match error {
+            SecretError::Tell(error) => Self::Tell(error),
+            SecretError::Denied(denied) => Self::Denied(denied),
+        }
+    }
+}
+
 impl Guest {
+    /// Where the secrets go that a request names, each with a value to fill in.
+    pub(super) fn admit_secrets(
+        &mut self,
+        names: &[String],
+        url: &HttpUrl,
+        headers: &HeaderMap,
+    ) -> Result<Vec<SecretHeader>, Failure> {
+        let admitted = SecretHeader::admit(names, &self.authority, url, headers)?;
+        for secret in &admitted {
+            let scope = secret.name.parse().map(|name| self.authority.permits_secret(&name, url));
+            if let Ok(Ok(scope)) = scope {
+                self.reached.place(Capability::Secrets, scope.to_string());
+            }
+            drop(secret.fill(&self.host.secrets)?);
+        }
+        Ok(admitted)
+    }
+
     fn fetch_once(&mut self, request: &Request) -> Result<Response, Failure> {
         let url = HttpUrl::parse(&request.url).map_err(|error| HttpError::InvalidUrl(error.to_string()))?;
         let networks = self.authority.permits_url(Capability::HttpRead, &url).map_err(Failure::Denied)?;
         self.reached.place(Capability::HttpRead, url.to_string());
         let headers = request.headers.iter().map(|header| (header.name.as_str(), header.value.as_str()));
         let headers = admit_headers(headers).map_err(HttpError::InvalidHeader)?;
+        let secrets = self.admit_secrets(&request.secrets, &url, &headers)?;
+        let secrets = secrets.iter().map(|secret| secret.fill(&self.host.secrets));
+        let secrets = secrets.collect::<Result<_, _>>()?;
+        let redactor = &Redactor::new(self.host.secrets.values());
         let method = match request.method {
             Method::Get => HttpMethod::GET,
             Method::Head => HttpMethod::HEAD,
         };
-        let message = client::Request { method, url: &url, headers, body: None, networks: &networks };
+        let message = client::Request {
+            method,
+            url: &url,
+            headers,
+            secrets,
+            redactor,
+            body: None,
+            networks: &networks,
+        };
         let received = Cell::new(0);
         let fetched = self.host.http.fetch(message, &self.budget, &received);
         // What came and was thrown away was moved all the same. It is never more than what was left,
@@ -60,7 +100,8 @@ fn response(response: client::Response) -> Response {
 /// What a request brings from the guest.
 fn size(request: &Request) -> usize {
     let header = |header: &Header| header.name.len() + header.value.len();
-    request.url.len() + request.headers.iter().map(header).sum::<usize>()
+    let secrets = request.secrets.iter().map(String::len).sum::<usize>();
+    request.url.len() + secrets + request.headers.iter().map(header).sum::<usize>()
 }
 
 impl http_read::Host for Guest {

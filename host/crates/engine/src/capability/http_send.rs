@@ -38,6 +38,7 @@ impl Guest {
         }
         let headers = request.headers.iter().map(|header| (header.name.as_str(), header.value.as_str()));
         let headers = admit_headers(headers).map_err(HttpError::InvalidHeader)?;
+        let secrets = self.admit_secrets(&request.secrets, &url, &headers)?;
         let admitted = headers.iter().map(|(name, value)| {
             (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned())
         });
@@ -45,6 +46,7 @@ impl Guest {
             method: method.to_owned(),
             url: url.to_string(),
             headers: admitted.chain([(IDEMPOTENCY_KEY.to_owned(), self.idempotency_key())]).collect(),
+            secrets,
             body: Body::new(request.body),
         }))
     }
@@ -62,7 +64,8 @@ impl Guest {
 /// What a request brings from the guest.
 fn size(request: &Request) -> usize {
     let header = |header: &Header| header.name.len() + header.value.len();
-    request.url.len() + request.body.len() + request.headers.iter().map(header).sum::<usize>()
+    let secrets = request.secrets.iter().map(String::len).sum::<usize>();
+    request.url.len() + secrets + request.body.len() + request.headers.iter().map(header).sum::<usize>()
 }
 
 impl http_send::Host for Guest {

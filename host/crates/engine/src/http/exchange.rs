@@ -61,7 +61,7 @@ fn size(headers: &HeaderMap) -> u64 {
 
 /// The request as it is sent: its target in origin form, the URL's own host, nothing compressed.
 fn message(request: Request<'_>) -> Result<http::Request<Full<Bytes>>, HttpError> {
-    let Request { method, url, headers, body, .. } = request;
+    let Request { method, url, headers, secrets, body, .. } = request;
     let invalid = |error: &dyn std::fmt::Display| HttpError::InvalidUrl(error.to_string());
     let target = PathAndQuery::try_from(url.origin_form()).map_err(|error| invalid(&error))?;
     let host = HeaderValue::from_str(url.authority()).map_err(|error| invalid(&error))?;
@@ -74,6 +74,9 @@ fn message(request: Request<'_>) -> Result<http::Request<Full<Bytes>>, HttpError
     all.insert(HOST, host);
     all.insert(USER_AGENT, HeaderValue::from_static("capstan"));
     all.extend(headers);
+    for (name, value) in secrets {
+        all.insert(name, value);
+    }
     if let Some(length) = length {
         all.insert(CONTENT_LENGTH, HeaderValue::from(length));
     }

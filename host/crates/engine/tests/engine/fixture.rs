@@ -174,6 +174,7 @@ pub(crate) fn host(roots: Roots) -> HostContext {
         artifacts: Arc::new(MemoryArtifacts::default()),
         http: HttpClient::new(HttpSettings::default()).unwrap(),
         exec: no_programs(),
+        secrets: BTreeMap::new(),
         clock: Arc::new(FixedClock),
         seed: [7; 32],
     }

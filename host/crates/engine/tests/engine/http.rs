@@ -27,6 +27,7 @@ pub(crate) const TLS: u8 = 6;
 pub(crate) const TIMEOUT: u8 = 7;
 pub(crate) const TOO_LARGE: u8 = 8;
 pub(crate) const PROTOCOL: u8 = 9;
+pub(crate) const SECRET: u8 = 10;
 
 /// A guest that passes its requests on. A response comes back as a tuple, an error as the number of
 /// its case and its text.
@@ -36,13 +37,15 @@ fn fetcher() -> &'static Program {
         let imports = r#"(import "capstan:host/http-read@0.1.0" (instance $http
             (type $he' (variant (case "denied" string) (case "invalid-url" string) (case "invalid-header" string)
               (case "resolve" string) (case "refused-address" string) (case "connect" string) (case "tls" string)
-              (case "timeout") (case "too-large") (case "protocol" string)))
+              (case "timeout") (case "too-large") (case "protocol" string)
+                (case "secret" string)))
             (export "http-error" (type $he (eq $he')))
             (type $m' (enum "get" "head"))
             (export "method" (type $m (eq $m')))
             (type $h' (record (field "name" string) (field "value" string)))
             (export "header" (type $h (eq $h')))
-            (type $q' (record (field "method" $m) (field "url" string) (field "headers" (list $h))))
+            (type $q' (record (field "method" $m) (field "url" string) (field "headers" (list $h))
+                (field "secrets" (list string))))
             (export "request" (type $q (eq $q')))
             (type $r' (record (field "status" u16) (field "headers" (list $h)) (field "body" (list u8))))
             (export "response" (type $r (eq $r')))
@@ -52,12 +55,14 @@ fn fetcher() -> &'static Program {
             (core instance $host (export "fetch" (func $fetch)))"#;
         let core = format!(
             r#"{USES_HEAP}
-            (import "host" "fetch" (func $fetch (param i32 i32 i32 i32 i32 i32)))
-            (func (export "fetch") (param i32 i32 i32 i32 i32) (result i32)
-              (call $fetch (local.get 0) (local.get 1) (local.get 2) (local.get 3) (local.get 4) (i32.const 64))
+            (import "host" "fetch" (func $fetch (param i32 i32 i32 i32 i32 i32 i32 i32)))
+            (func (export "fetch") (param i32 i32 i32 i32 i32 i32 i32) (result i32)
+              (call $fetch (local.get 0) (local.get 1) (local.get 2) (local.get 3) (local.get 4)
+                (local.get 5) (local.get 6) (i32.const 64))
               (i32.const 64))"#
         );
         let ty = r#"(param "method" u8) (param "url" string) (param "headers" (list (tuple string string)))
+            (param "secrets" (list string))
             (result (result (tuple u16 (list (tuple string string)) (list u8)) (error (tuple u8 string))))"#;
         load(&with_imports(imports, lowered, &core, &[("fetch", ty)]))
     })
@@ -83,12 +88,17 @@ pub(crate) fn get(url: &str) -> Invocation {
 }
 
 pub(crate) fn with_headers(method: u8, url: &str, headers: &[(&str, &str)]) -> Invocation {
+    with_secrets(method, url, headers, &[])
+}
+
+pub(crate) fn with_secrets(method: u8, url: &str, headers: &[(&str, &str)], secrets: &[&str]) -> Invocation {
     let string = |text: &str| Value::String(text.to_owned());
     let headers = headers.iter().map(|(name, value)| Value::Tuple(vec![string(name), string(value)]));
     let arguments = vec![
         (Type::U8, Value::U8(method)),
         (Type::String, string(url)),
         (headers_type(), Value::List(headers.collect())),
+        (Type::List(Box::new(Type::String)), Value::List(secrets.iter().map(|name| string(name)).collect())),
     ];
     let response = Type::Tuple(vec![Type::U16, headers_type(), Type::List(Box::new(Type::U8))]);
     let error = Type::Tuple(vec![Type::U8, Type::String]);

@@ -90,9 +90,10 @@ pub(super) fn classify(types: TypesRef<'_>, name: &str) -> Result<Import, Refusa
         return Err(unknown(name, "a pack can call the host's interfaces only"));
     }
     let interface = parts.interface.as_str();
-    let capability = interface.parse().map_err(|_| {
+    let capability = interface.parse().ok().filter(|capability: &Capability| capability.has_interface());
+    let capability = capability.ok_or_else(|| {
         let refusal = unknown(name, "`capstan:host` has no such interface");
-        let known = Capability::ALL.into_iter().map(Capability::as_str);
+        let known = Capability::ALL.into_iter().filter(|c| c.has_interface()).map(Capability::as_str);
         match values::closest(interface, known) {
             Some(near) => refusal.hint(format!("did you mean `{near}`?")),
             None => refusal,

@@ -59,8 +59,8 @@ fn unknown_words_are_named_with_what_was_meant() {
         ("files-read", "file-read", "did you mean `files-read`?"),
         (
             "files-read",
-            "sockets",
-            "expected one of files-read, files-write, http-read, http-send, exec, artifacts, clock, random",
+            "threads",
+            "expected one of files-read, files-write, http-read, http-send, exec, artifacts, secrets, clock, random",
         ),
         ("\"read\"", "\"raed\"", "did you mean `read`?"),
         ("limits =", "limit =", "did you mean `limits`?"),
@@ -199,6 +199,32 @@ fn commands_are_tables_or_texts() {
     // Of another capability it is no scope.
     let paths = with("files-read = [", "files-read = [{ program = \"git\" }, ");
     assert!(Manifest::parse(&paths).is_err());
+}
+
+#[test]
+fn a_secret_is_asked_for_by_name_place_and_host() {
+    let line = |line: &str| with("[capabilities]", &format!("[capabilities]\nsecrets = {line}"));
+    let token =
+        r#"{ name = "tok", as = "header:authorization", host = "api.example.com", prefix = "Bearer " }"#;
+    let manifest = Manifest::parse(&line(&format!("[{token}]"))).unwrap();
+    let scopes: Vec<_> =
+        manifest.request.scopes(Capability::Secrets).iter().map(ToString::to_string).collect();
+    assert_eq!(scopes, ["tok@api.example.com:header:authorization=\"Bearer \""]);
+    for (bad, code) in [
+        ("true", Code::ManifestMalformed),
+        ("[]", Code::ManifestMalformed),
+        ("[\"tok@api.example.com:header:x\"]", Code::ManifestMalformed),
+        ("[{ name = \"tok\", host = \"a.b\" }]", Code::ManifestMalformed),
+        ("[{ name = \"tok\", as = \"header:x\", host = \"a.b\", when = \"now\" }]", Code::ManifestUnknownKey),
+        ("[{ name = \"Tok\", as = \"header:x\", host = \"a.b\" }]", Code::ScopeMalformed),
+        ("[{ name = \"tok\", as = \"query:x\", host = \"a.b\" }]", Code::ScopeMalformed),
+        ("[{ name = \"tok\", as = \"header:x\", host = \"*.b\" }]", Code::ScopeMalformed),
+        // No part can be mistaken for another.
+        ("[{ name = \"tok@c.d:header:x=\\\"\", as = \"header:x\", host = \"a.b\" }]", Code::ScopeMalformed),
+        ("[{ name = \"tok\", as = \"header:x\", host = \"c.d:header:y\" }]", Code::ScopeMalformed),
+    ] {
+        assert_eq!(only(&line(bad)).code, code, "{bad}");
+    }
 }
 
 #[test]
