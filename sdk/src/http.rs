@@ -2,6 +2,10 @@
 //!
 //! The host decides on every request: its URL must be granted, and the address behind its name must
 //! not be private or reserved. No redirect is followed; a response of status 3xx is a response.
+//!
+//! A request of `http-send` waits until somebody approved exactly it, and so does one of `http-read` in
+//! an operation that can also read files or artifacts, or run programs: the operation ends there, and
+//! runs again to the same place.
 
 use std::fmt;
 

@@ -19,13 +19,13 @@ pub const SEND: &[&str] =
 
 /// What a server got, as it came.
 #[derive(Clone, Debug)]
-struct Got {
-    head: String,
-    body: String,
+pub struct Got {
+    pub head: String,
+    pub body: String,
 }
 
 impl Got {
-    fn header(&self, name: &str) -> Option<String> {
+    pub fn header(&self, name: &str) -> Option<String> {
         let mut lines = self.head.lines().skip(1).filter_map(|line| line.split_once(": "));
         lines.find(|(found, _)| found.eq_ignore_ascii_case(name)).map(|(_, value)| value.to_owned())
     }
@@ -43,14 +43,14 @@ struct Seen {
     news: Condvar,
 }
 
-/// A server that keeps what it gets, and answers `ok <number>`.
-struct Server {
-    port: u16,
+/// A server that keeps what it gets, and answers `ok <number>`, to HEAD in a header.
+pub struct Server {
+    pub port: u16,
     seen: Arc<Seen>,
 }
 
 impl Server {
-    fn start() -> Self {
+    pub fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
         let port = listener.local_addr().expect("it listens").port();
         let seen = Arc::new(Seen::default());
@@ -64,25 +64,26 @@ impl Server {
         Self { port, seen }
     }
 
+    /// With a query, which is part of what is approved.
     fn url(&self) -> String {
-        format!("http://127.0.0.1:{}/issues", self.port)
+        format!("http://127.0.0.1:{}/issues?of=a&by=b", self.port)
     }
 
     fn grant(&self) -> String {
         format!("http-send=http://127.0.0.1:{}/** via 127.0.0.0/8", self.port)
     }
 
-    fn got(&self) -> Vec<Got> {
+    pub fn got(&self) -> Vec<Got> {
         self.seen.got.lock().expect("nobody panicked").clone()
     }
 
-    fn silence(&self, silent: bool) {
+    pub fn silence(&self, silent: bool) {
         *self.seen.silent.lock().expect("nobody panicked") = silent;
         self.seen.news.notify_all();
     }
 
     /// Waits until `count` requests came.
-    fn wait_for(&self, count: usize) {
+    pub fn wait_for(&self, count: usize) {
         let got = self.seen.got.lock().expect("nobody panicked");
         drop(self.seen.news.wait_while(got, |got| got.len() < count));
     }
@@ -107,6 +108,7 @@ fn serve(mut stream: TcpStream, seen: &Seen) {
             return;
         }
     };
+    let is_head = got.head.starts_with("HEAD ");
     let number = {
         let mut all = seen.got.lock().expect("nobody panicked");
         all.push(got);
@@ -115,9 +117,11 @@ fn serve(mut stream: TcpStream, seen: &Seen) {
     seen.news.notify_all();
     let silent = seen.silent.lock().expect("nobody panicked");
     drop(seen.news.wait_while(silent, |silent| *silent));
-    let body = format!("ok {number}");
+    let text = format!("ok {number}");
+    let body = if is_head { "" } else { &text };
+    let head = format!("HTTP/1.1 201 Created\r\nx-head: {text}\r\ncontent-length: {}\r\n\r\n", text.len());
     // Whoever asked may be dead by now.
-    drop(write!(stream, "HTTP/1.1 201 Created\r\ncontent-length: {}\r\n\r\n{body}", body.len()));
+    drop(write!(stream, "{head}{body}"));
 }
 
 /// A scene whose `test:sender` may send to `server`.
@@ -147,13 +151,13 @@ fn one(scene: &Scene, server: &Server, operation: &str, text: &str) {
     );
 }
 
-const RUN: &[&str] = &["plan", "run", "held.plan.yaml", "--no-prompt"];
+pub const RUN: &[&str] = &["plan", "run", "held.plan.yaml", "--no-prompt"];
 
-fn approve(scene: &Scene) -> Outcome {
+pub fn approve(scene: &Scene) -> Outcome {
     scene.run(&["approve", &scene.asked()])
 }
 
-fn waiting(scene: &Scene) -> Value {
+pub fn waiting(scene: &Scene) -> Value {
     let view = scene.show();
     let mut approvals = view["approvals"].as_array().expect("a list").iter();
     approvals.find(|approval| approval["status"] == "waiting").cloned().unwrap_or_else(|| panic!("{view:#}"))
@@ -176,7 +180,7 @@ fn what_was_approved_is_sent_once_and_exactly() {
     // What was shown is what came: target, headers and body.
     let (shown_head, shown_body) = text.split_once("\n\n").expect("a head and a body");
     assert_eq!(got[0].body, shown_body);
-    assert!(got[0].head.starts_with("POST /issues HTTP/1.1\r\n"), "{}", got[0].head);
+    assert!(got[0].head.starts_with("POST /issues?of=a&by=b HTTP/1.1\r\n"), "{}", got[0].head);
     for line in shown_head.lines().skip(1) {
         let (name, value) = line.split_once(": ").expect("a header");
         assert_eq!(got[0].header(name).as_deref(), Some(value), "{name}");
@@ -322,7 +326,7 @@ fn an_effect_that_may_not_send_does_not() {
     drop(approve(&scene).exits(4).says("E-APPROVAL-CONFIRM"));
     assert!(server.got().is_empty());
     drop(scene.run(&["approve", &scene.asked(), "--confirm", &format!("DELETE {url}")]).exits(0));
-    assert!(server.got()[0].head.starts_with("DELETE /issues HTTP/1.1"));
+    assert!(server.got()[0].head.starts_with("DELETE /issues?of=a&by=b HTTP/1.1"));
 }
 
 #[test]
@@ -364,12 +368,21 @@ fn a_request_that_was_edited_in_the_journal_is_not_sent() {
 /// Kills the program at every point between the approval of a call and its end, and gives what
 /// `settle` is to bring to its end.
 fn sweep(operation: &str, settle: impl Fn(&Scene, &Server)) {
+    let start = |server: &Server| {
+        let scene = scene(server);
+        one(&scene, server, operation, "hello");
+        scene
+    };
+    sweep_of(start, settle);
+}
+
+/// The same with the plan that `start` writes.
+pub fn sweep_of(start: impl Fn(&Server) -> Scene, settle: impl Fn(&Scene, &Server)) {
     for label in SEND {
         let mut visits = 0;
         loop {
             let server = Server::start();
-            let scene = scene(&server);
-            one(&scene, &server, operation, "hello");
+            let scene = start(&server);
             drop(scene.run(RUN).exits(3));
             let id = scene.asked();
             let outcome = scene.run_until(&["approve", &id], &format!("{label}#{}", visits + 1));
@@ -388,7 +401,7 @@ fn sweep(operation: &str, settle: impl Fn(&Scene, &Server)) {
 }
 
 /// Goes on until the run ends or stops for a person who has to decide.
-fn go_on(scene: &Scene) -> String {
+pub fn go_on(scene: &Scene) -> String {
     let view = scene.show();
     let asks =
         view["approvals"].as_array().expect("a list").iter().any(|approval| approval["status"] == "waiting");
@@ -448,7 +461,7 @@ fn a_killed_call_that_may_be_repeated_is_with_the_same_key() {
 }
 
 /// Approves in the background.
-fn approving(scene: &Scene) -> Child {
+pub fn approving(scene: &Scene) -> Child {
     let id = scene.asked();
     let mut command = scene.env.command(["approve", &id]);
     command.stdout(Stdio::null()).stderr(Stdio::null());

@@ -2,6 +2,7 @@
 //! cut off ends the same, an effect happens once, and an approval is for exactly what was shown.
 
 mod approvals;
+mod disclosure;
 mod external;
 mod folders;
 mod held;

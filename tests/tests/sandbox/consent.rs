@@ -1,5 +1,6 @@
 //! A grant counts for the signer that it was given to, until it ends, below the ceiling, and beside a
-//! source only where it says so. Each refusal says which of these it is, and what is to be typed.
+//! source without a question only where it says so. Each refusal says which of these it is, and what is
+//! to be typed.
 
 use std::fs;
 
@@ -274,7 +275,7 @@ const DENIED: u64 = 0;
 const REFUSED_ADDRESS: u64 = 4;
 
 #[test]
-fn beside_a_source_only_a_grant_that_may_disclose_counts() {
+fn beside_a_source_a_request_waits_unless_its_grant_may_disclose() {
     let env = crate::guest::with_test_key();
     let manifest = "[pack]\nid = \"test:asks\"\nversion = \"0.1.0\"\nlicense = \"MIT\"\n\n\
         [operations.\"ops.ask\"]\neffect = \"read\"\nidempotent = true\n\n\
@@ -287,16 +288,23 @@ fn beside_a_source_only_a_grant_that_may_disclose_counts() {
     grant(&["http-read=http://127.0.0.1/**"]);
     assert_eq!(asks(), REFUSED_ADDRESS, "without a source");
     grant(&[READ]);
-    assert_eq!(asks(), DENIED);
-    let denied = call(&env, "test:asks/ops.ask", &json!({}));
-    let reason = denied["denied"][0]["reason"].as_str().unwrap();
-    assert!(reason.contains("unless the grant says `may-disclose`"), "{denied:#}");
-    let hint = denied["denied"][0]["grant"].as_str().unwrap().to_owned();
-    assert_eq!(hint, "capstan grant add test:asks http-read=http://127.0.0.1/a --may-disclose");
-    let explained = env.json(["grant", "explain", "test:asks", "ops.ask"]).exits(0).json();
-    assert_eq!(explained["capabilities"][1]["cut_by"], "disclosure");
-    drop(shell(&env, &hint).exits(0).says("may disclose"));
+    let asked = env.json(["op", "call", "test:asks/ops.ask"]).exits(3).json();
+    let (approval, row) = (&asked["approvals"][0], |view: &Value| view["capabilities"][1].clone());
+    assert_eq!(approval["call"]["target"], "GET http://127.0.0.1/a", "{asked:#}");
+    assert_eq!(approval["effect"], "external");
+    let explain = || row(&env.json(["grant", "explain", "test:asks", "ops.ask"]).exits(0).json());
+    assert_eq!((&explain()["held"], &explain()["live"]), (&json!("disclosure"), &json!(true)));
+    // What is approved is asked for, as far as that gets without a network.
+    let done = env.json(["approve", approval["id"].as_str().unwrap()]).exits(0).json();
+    assert_eq!(done["outputs"]["result"], REFUSED_ADDRESS, "{done:#}");
+    drop(env.run(["grant", "remove", "test:asks", "http-read=http://127.0.0.1/**"]).exits(0));
+    assert_eq!(asks(), DENIED, "not granted, so not even asked about");
+    grant(&["http-read=http://127.0.0.1/**", "--may-disclose"]);
     assert_eq!(asks(), REFUSED_ADDRESS);
+    assert_eq!(
+        (&explain()["held"], &explain()["may_disclose"][0]),
+        (&Value::Null, &json!("http://127.0.0.1/**"))
+    );
     // Only where a pack asks anything of anybody.
     let wrong = env.run(["grant", "add", "test:asks", READ, "--may-disclose"]);
     drop(wrong.exits(2).says("E-GRANT-MALFORMED").says("sends nothing"));

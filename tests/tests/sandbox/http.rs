@@ -237,7 +237,7 @@ fn the_hint_of_a_denied_request_is_what_it_needs() {
     }
 }
 
-/// A pack that asks for both is told of: an operation that reads gets no way to send.
+/// A pack that asks for both is told of: what an operation that reads asks for has to be approved.
 #[test]
 fn an_audit_warns_of_what_could_disclose() {
     let env = Env::with_home();
@@ -250,7 +250,7 @@ fn an_audit_warns_of_what_could_disclose() {
         let folder = crate::guest::wat_pack(&env, "both", component, &manifest);
         let said = env.json(["pack", "audit", folder.to_str().unwrap()]).exits(0).json();
         let warnings = said["warnings"].as_array().unwrap().iter();
-        warnings.filter(|warning| warning.as_str().unwrap().contains("would let it send")).count()
+        warnings.filter(|warning| warning.as_str().unwrap().contains("could hold what was read")).count()
     };
     let http = "http-read = [\"https://*/**\"]\n";
     assert_eq!(capabilities(http), 0);

@@ -159,7 +159,7 @@ impl App {
     ) -> Result<ApprovalView, Error> {
         let created = created(state)?;
         let step = state.graph().step(approval.step);
-        let effect = step.map_or(base::Effect::Destructive, |step| step.effect);
+        let declared = step.map_or(base::Effect::Destructive, |step| step.effect);
         let changes = self.changes(state, approval)?;
         let (status, decided_by) = match &approval.answer {
             ApprovalAnswer::Pending if approval.has_expired(self.clock.now()) => ("expired", None),
@@ -175,8 +175,11 @@ impl App {
         let blob = |digest: &Digest| self.journal().ok()?.artifact(digest).ok();
         let gate = step.is_some_and(|step| step.gate);
         let call = if changes.is_empty() { self.held(state, approval)? } else { None };
-        let effects = changes.changes().len().max(usize::from(call.is_some()));
-        let question = policy::Question { effect, plan_gate: gate, effects };
+        let question = match &call {
+            Some(call) => policy::Question::of_held(declared, gate, call.capability),
+            None => policy::Question::of_staged(declared, gate, changes.changes().len()),
+        };
+        let effect = question.effect;
         let confirm = |changes: &ChangeSet| match &call {
             Some(call) => Some(call.target.clone()),
             None => run::target(changes),

@@ -87,6 +87,7 @@ impl Catalog for InstalledPacks {
                     grant: missing.grant,
                 })
                 .collect(),
+            discloses: authority.holds_disclosure(),
             authority: authority.digest(),
         })
     }

@@ -73,7 +73,6 @@ fn cut_by(reason: DeniedReason) -> &'static str {
         DeniedReason::Expired => Lapse::Expired.as_str(),
         DeniedReason::OtherSigner => Lapse::OtherSigner.as_str(),
         DeniedReason::Ceiling => "ceiling",
-        DeniedReason::Disclosure => "disclosure",
         // Of single places, never of a capability as a whole.
         DeniedReason::OutOfScope | DeniedReason::Reserved | DeniedReason::SpecialAddress => "scope",
     }
@@ -264,6 +263,7 @@ fn reach(id: &PackId, authority: &Authority, row: &Explanation<'_>) -> ReachView
         },
         live: row.blocked.is_none(),
         cut_by: row.blocked.map(cut_by),
+        held: row.held.map(authority::HeldFor::as_str),
         grants: authority.cure(row.capability).iter().map(|missing| missing.command(id)).collect(),
     }
 }

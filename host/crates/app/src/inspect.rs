@@ -218,7 +218,7 @@ fn scopes(scopes: Option<&[Scope]>) -> Vec<String> {
     }
 }
 
-/// Says of each capability that sends what takes it away.
+/// Says of each capability that tells somebody something what makes its calls wait.
 fn disclosure(request: &Request) -> Vec<String> {
     let requested = |is: fn(Capability) -> bool| request.iter().map(|(c, _)| c).filter(move |c| is(*c));
     let sources: Vec<String> = requested(Capability::is_source).map(|source| format!("`{source}`")).collect();
@@ -228,8 +228,8 @@ fn disclosure(request: &Request) -> Vec<String> {
     let warn = |sender| {
         let sources = sources.join(" or ");
         format!(
-            "`{sender}` is denied to every operation while {sources} is granted, unless its grant says \
-             `may-disclose`: it would let it send what it reads to a host"
+            "each request of `{sender}` waits for an approval while {sources} is granted, unless its grant \
+             says `may-disclose`: what is asked for could hold what was read"
         )
     };
     requested(Capability::discloses).map(warn).collect()

@@ -77,7 +77,8 @@ impl App {
         views.into_iter().find(|view| view.name == wanted).ok_or_else(|| unknown(&pack, &name.local()))
     }
 
-    /// Calls an operation of an installed pack. One with side effects becomes a run of one step.
+    /// Calls an operation of an installed pack. One that may come to something that has to be approved
+    /// becomes a run of one step.
     ///
     /// # Errors
     /// If there is no such operation, or the arguments do not fit. That the call failed, was
@@ -86,10 +87,10 @@ impl App {
         let name = parse_operation(operation)?;
         let pack = self.load_pack(&name.pack)?;
         let effect = declared(&pack, &name.local())?.effect;
-        if effect.has_side_effects() {
+        let authority = self.consent()?.authority(&pack, effect);
+        if effect.has_side_effects() || authority.holds_disclosure() {
             return self.run_one_step(&name, options).map(CallResult::Run);
         }
-        let authority = self.consent()?.authority(&pack, effect);
         let cure = |denied: &Denied| denied.hint(&name.pack);
         self.call(&pack, &name.local(), authority, options, &cure).map(CallResult::Called).map_err(|error| {
             match error {

@@ -163,6 +163,7 @@ fn view(text: &PlanText, checked: &Checked) -> PlanView {
         step: step.step.to_string(),
         operation: step.operation.to_string(),
         effect: step.effect,
+        discloses: step.discloses,
     };
     PlanView {
         status: match checked.status() {

@@ -65,8 +65,6 @@ pub(crate) fn cure(denied: &Denied, folder: &Path, local: &str) -> Option<String
         DeniedReason::Expired | DeniedReason::OtherSigner | DeniedReason::Ceiling => None,
         // The home is nobody's.
         DeniedReason::Reserved | DeniedReason::SpecialAddress => None,
-        // One operation or the other: no line of the manifest lets it have both.
-        DeniedReason::Disclosure => None,
         // Only what can be spelt as a scope can be asked for.
         DeniedReason::NotRequested => Scope::parse(capability, &denied.what).ok().map(|scope| {
             format!(

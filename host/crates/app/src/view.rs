@@ -349,6 +349,9 @@ pub struct StepEffect {
     pub operation: String,
     /// What it may do.
     pub effect: Effect,
+    /// Whether it may have to stop before a request that only asks, since what it asks for could hold
+    /// what it read.
+    pub discloses: bool,
 }
 
 /// A run as `run show` gives it.

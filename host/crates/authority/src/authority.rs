@@ -26,13 +26,33 @@ pub struct Authority {
     ceiling_limits: LimitCaps,
 }
 
+/// Why calls of a capability may be held for an approval.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HeldFor {
+    /// The operation's effect: the call may change something.
+    Effect,
+    /// The operation also has a source, and what it asks for could hold what it read.
+    Disclosure,
+}
+
+impl HeldFor {
+    /// The name used in JSON.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Effect => "effect",
+            Self::Disclosure => "disclosure",
+        }
+    }
+}
+
 /// A capability that is requested or was granted. `Some` of no scopes is a capability without scopes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Row {
     requested: Option<Vec<Scope>>,
     /// What grants in force give.
     granted: Option<Vec<Scope>>,
-    /// What of it may be used beside a source.
+    /// What of it is used beside a source without a question.
     disclosing: Vec<Scope>,
     /// What grants gave that are not in force.
     lapsed: Vec<Lapsed>,
@@ -113,8 +133,7 @@ impl Authority {
     pub fn permits(&self, capability: Capability) -> Result<(), Denied> {
         let Some(reason) = self.blocked(capability) else { return Ok(()) };
         let grant = self.grants_for(capability, reason).into_iter().next();
-        let may_disclose = grant.is_some() && self.must_disclose(capability);
-        Err(Denied { capability, what: String::new(), reason, grant, may_disclose })
+        Err(Denied { capability, what: String::new(), reason, grant })
     }
 
     /// Whether a call may use `capability` on `path` under `root`: a requested scope, a granted one and
@@ -141,7 +160,8 @@ impl Authority {
 
     /// Whether a call may use `capability` on `url`: a requested scope, a granted one and one of the
     /// ceiling hold it. Gives the networks that the grants which hold it name, as far as the ceiling
-    /// names them too: private and reserved addresses in them may be dialled for it, and no others.
+    /// names them too: private and reserved addresses in them may be dialled for it, and no others. Of
+    /// what may disclose those alone, so that what is not held is dialled by no other grant's word.
     /// Where no grant names one, nothing is allocated.
     ///
     /// # Errors
@@ -150,7 +170,9 @@ impl Authority {
         let holds = |scope: &Scope| scope.as_url().is_some_and(|scope| scope.matches(url));
         match self.decide(capability, &holds) {
             Ok(()) => {
-                let granted = self.usable(capability).iter().filter(|scope| holds(scope));
+                let is_at_once = self.is_source_beside(capability) && !self.is_held(capability, &holds);
+                let granted = if is_at_once { self.disclosing(capability) } else { self.granted(capability) };
+                let granted = granted.iter().filter(|scope| holds(scope));
                 let networks = granted.filter_map(|scope| scope.as_url()?.network());
                 Ok(networks.flat_map(|network| self.allowed_networks(capability, network, &holds)).collect())
             }
@@ -159,6 +181,42 @@ impl Authority {
                 Err(self.denied(capability, &url.to_string(), reason, narrowest, &holds))
             }
         }
+    }
+
+    /// Whether a request for `url`, which is permitted, is held for an approval though the effect alone
+    /// would not hold it: the operation has a source, whose contents could be in what it asks for, and
+    /// no grant that holds `url` says `may-disclose`.
+    #[must_use]
+    pub fn holds_url(&self, capability: Capability, url: &HttpUrl) -> bool {
+        let holds = |scope: &Scope| scope.as_url().is_some_and(|scope| scope.matches(url));
+        self.is_held(capability, &holds)
+    }
+
+    /// Why calls of `capability` may be held; none if it is dead, or all of them are made at once.
+    #[must_use]
+    pub fn held(&self, capability: Capability) -> Option<HeldFor> {
+        if !self.live(capability) {
+            return None;
+        }
+        if capability.is_held_in(self.effect) {
+            return Some(HeldFor::Effect);
+        }
+        let (requested, allowed) = (self.requested(capability), self.allowed(capability));
+        let disclosing = self.disclosing(capability);
+        let is_held = |scope: &&Scope| {
+            let is_of_use = requested.iter().any(|asked| scope.meets(asked)) && allowed.meets(Some(scope));
+            is_of_use && !disclosing.contains(scope)
+        };
+        let may_be =
+            self.is_source_beside(capability) && self.granted(capability).iter().any(|s| is_held(&s));
+        may_be.then_some(HeldFor::Disclosure)
+    }
+
+    /// Whether a call may be held for what the operation could disclose, whatever its effect: a plan
+    /// has to stop for it.
+    #[must_use]
+    pub fn holds_disclosure(&self) -> bool {
+        Capability::ALL.into_iter().any(|capability| self.held(capability) == Some(HeldFor::Disclosure))
     }
 
     /// Whether a call may run `call`: a requested scope, a granted one and one of the ceiling hold it.
@@ -179,7 +237,7 @@ impl Authority {
                         .map(|scope| scope.as_exec()?.digest())
                         .collect()
                 };
-                let granted = pinned(self.usable(capability));
+                let granted = pinned(self.granted(capability));
                 let Allowed::Scopes(allowed) = self.allowed(capability) else { return Ok(granted) };
                 // What both name, or what the one names that does.
                 Ok(match (granted, pinned(allowed)) {
@@ -237,7 +295,7 @@ impl Authority {
             |scope: &Scope| scope.as_path().is_some_and(|scope| scope.matches_prefix_dir(root, dir));
         self.live(capability)
             && self.requested(capability).iter().any(reaches)
-            && self.usable(capability).iter().any(reaches)
+            && self.granted(capability).iter().any(reaches)
             && self.allowed(capability).any(reaches)
     }
 
@@ -252,7 +310,7 @@ impl Authority {
         if !self.live(capability) {
             return Vec::new();
         }
-        let (asked, given) = (folders(self.requested(capability)), folders(self.usable(capability)));
+        let (asked, given) = (folders(self.requested(capability)), folders(self.granted(capability)));
         let within = |inner: &str, outer: &str| {
             outer.is_empty()
                 || inner.strip_prefix(outer).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
@@ -296,7 +354,7 @@ impl Authority {
             let hasher = hasher.field(capability.as_str());
             let hasher = hash_scopes(hasher, self.requested(capability));
             let hasher = hash_scopes(hasher, self.granted(capability));
-            let hasher = hash_scopes(hasher, self.row(capability).map_or(&[], |row| &row.disclosing));
+            let hasher = hash_scopes(hasher, self.disclosing(capability));
             match self.allowed(capability) {
                 Allowed::All => hasher.field("all"),
                 Allowed::Scopes(scopes) => hash_scopes(hasher.field("scopes"), scopes),
@@ -324,12 +382,8 @@ impl Authority {
         self.row(capability).and_then(|row| row.granted.as_deref()).unwrap_or_default()
     }
 
-    /// What is granted and can be used: beside a source, what may disclose it.
-    fn usable(&self, capability: Capability) -> &[Scope] {
-        match self.row(capability) {
-            Some(row) if self.must_disclose(capability) => &row.disclosing,
-            _ => self.granted(capability),
-        }
+    fn disclosing(&self, capability: Capability) -> &[Scope] {
+        self.row(capability).map_or(&[], |row| &row.disclosing)
     }
 
     fn allowed(&self, capability: Capability) -> &Allowed {
@@ -380,22 +434,20 @@ impl Authority {
         if !leaves_some {
             return Some(DeniedReason::Ceiling);
         }
-        if self.must_disclose(capability) {
-            let disclosing = row.is_some_and(|row| !row.disclosing.is_empty());
-            return (!disclosing).then(|| self.not_granted(capability, &|_| true));
-        }
         let granted = row.is_some_and(|row| row.granted.is_some());
         (!granted).then(|| self.not_granted(capability, &|_| true))
     }
 
-    /// Whether a grant of `capability` has to say `may-disclose` to be of use.
-    fn must_disclose(&self, capability: Capability) -> bool {
-        capability.discloses() && self.holds_source()
+    /// Whether `capability` would tell somebody what the operation can read and may not be free to pass
+    /// on.
+    fn is_source_beside(&self, capability: Capability) -> bool {
+        let is_source = |other: Capability| other.is_source() && self.live(other);
+        capability.discloses() && Capability::ALL.into_iter().any(is_source)
     }
 
-    /// Whether a call can read what it may not be free to pass on.
-    fn holds_source(&self) -> bool {
-        Capability::ALL.into_iter().any(|capability| capability.is_source() && self.live(capability))
+    /// Whether what `holds` tells of would disclose something without the word of a grant.
+    fn is_held(&self, capability: Capability, holds: &dyn Fn(&Scope) -> bool) -> bool {
+        self.is_source_beside(capability) && !self.disclosing(capability).iter().any(holds)
     }
 
     /// Why no grant in force gives what `holds` tells of: a grant that lapsed, or none.
@@ -406,9 +458,6 @@ impl Authority {
                 Lapse::Expired => DeniedReason::Expired,
                 Lapse::OtherSigner => DeniedReason::OtherSigner,
             };
-        }
-        if self.must_disclose(capability) {
-            return DeniedReason::Disclosure;
         }
         let granted = self.row(capability).is_some_and(|row| row.granted.is_some());
         if granted { DeniedReason::OutOfScope } else { DeniedReason::NotGranted }
@@ -423,13 +472,12 @@ impl Authority {
 
     /// The lapsed grants that would give something, had they not lapsed.
     fn all_lapsed(&self, capability: Capability) -> impl Iterator<Item = &Lapsed> {
-        let must_disclose = self.must_disclose(capability);
         let (requested, allowed) = (self.requested(capability), self.allowed(capability));
         let lapsed = self.row(capability).map_or(&[][..], |row| &row.lapsed);
         lapsed.iter().filter(move |lapsed| {
             let scope = lapsed.scope.as_ref();
             let asked = scope.is_none_or(|scope| requested.iter().any(|asked| scope.meets(asked)));
-            asked && allowed.meets(scope) && (lapsed.terms.may_disclose || !must_disclose)
+            asked && allowed.meets(scope)
         })
     }
 
@@ -440,7 +488,7 @@ impl Authority {
             Some(reason @ (DeniedReason::NotRequested | DeniedReason::AboveEffect)) => Err(reason),
             _ if !self.requested(capability).iter().any(holds) => Err(DeniedReason::NotRequested),
             _ if !self.allowed(capability).any(holds) => Err(DeniedReason::Ceiling),
-            None if self.usable(capability).iter().any(holds) => Ok(()),
+            None if self.granted(capability).iter().any(holds) => Ok(()),
             _ => Err(self.not_granted(capability, holds)),
         }
     }
@@ -470,17 +518,14 @@ impl Authority {
         let asked =
             || self.requested(capability).iter().find(|scope| holds(scope) && is_grantable(scope)).cloned();
         let scope = match reason {
-            DeniedReason::NotGranted | DeniedReason::OutOfScope | DeniedReason::Disclosure => {
-                narrowest().or_else(asked)
-            }
+            DeniedReason::NotGranted | DeniedReason::OutOfScope => narrowest().or_else(asked),
             DeniedReason::Expired | DeniedReason::OtherSigner => {
                 self.lapsed(capability, holds).and_then(|lapsed| lapsed.scope.clone())
             }
             _ => None,
         };
         let grant = scope.map(|scope| format!("{capability}={scope}"));
-        let may_disclose = grant.is_some() && self.must_disclose(capability);
-        Denied { capability, what: cut(what), reason, grant, may_disclose }
+        Denied { capability, what: cut(what), reason, grant }
     }
 }
 

@@ -24,9 +24,6 @@ pub enum DeniedReason {
     Ceiling,
     /// It is in the host's own folder. No grant helps.
     Reserved,
-    /// The operation also has files, artifacts or secrets, and what it asks a host for tells that host
-    /// something. Only a grant that says `may-disclose` helps.
-    Disclosure,
     /// The address behind the name is private or reserved, and no grant that holds the URL names its
     /// network. No grant is suggested: whoever controls the name chose the address.
     SpecialAddress,
@@ -45,15 +42,13 @@ pub struct Denied {
     /// The argument of `capstan grant add <pack>` that would allow it, unquoted; none if no grant
     /// does.
     pub grant: Option<String>,
-    /// Whether that grant has to say `may-disclose`.
-    pub may_disclose: bool,
 }
 
 impl Denied {
     /// A refusal that no grant lifts. `what` is cut where nobody would read on.
     #[must_use]
     pub fn for_good(capability: Capability, what: &str, reason: DeniedReason) -> Self {
-        Self { capability, what: cut(what), reason, grant: None, may_disclose: false }
+        Self { capability, what: cut(what), reason, grant: None }
     }
 
     /// The refusal of a path in the host's own folder, which no scope can be asked about.
@@ -73,8 +68,7 @@ impl Denied {
     /// The command that would allow it, ready to be typed.
     #[must_use]
     pub fn hint(&self, pack: &PackId) -> Option<String> {
-        let flags = grant_flags(self.reason, self.may_disclose);
-        self.grant.as_deref().map(|grant| grant_command(pack, grant) + &flags)
+        self.grant.as_deref().map(|grant| grant_command(pack, grant) + grant_flags(self.reason))
     }
 }
 
@@ -90,10 +84,8 @@ pub fn grant_command(pack: &PackId, grant: &str) -> String {
 
 /// What a grant says beside its scope so that it lifts a refusal for `reason`. What was given for a
 /// time is given for a time again.
-pub(crate) fn grant_flags(reason: DeniedReason, may_disclose: bool) -> String {
-    let expires = if reason == DeniedReason::Expired { " --expires 1d" } else { "" };
-    let discloses = if may_disclose { " --may-disclose" } else { "" };
-    format!("{discloses}{expires}")
+pub(crate) fn grant_flags(reason: DeniedReason) -> &'static str {
+    if reason == DeniedReason::Expired { " --expires 1d" } else { "" }
 }
 
 /// `root:path`, cut.
@@ -121,10 +113,6 @@ pub(crate) fn why(reason: DeniedReason) -> &'static str {
         DeniedReason::OtherSigner => "is granted, but not to a pack signed by the key that signed this one",
         DeniedReason::Ceiling => "is forbidden by the ceiling in `config.toml`, which no grant passes",
         DeniedReason::Reserved => "is in the host's own folder, which no grant opens",
-        DeniedReason::Disclosure => {
-            "is not for an operation that has files, artifacts or secrets, unless the grant says `may-disclose`: \
-             it would let it send what it reads to a host"
-        }
         DeniedReason::SpecialAddress => "is at a private or reserved address that no grant names",
     }
 }

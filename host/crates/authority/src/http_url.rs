@@ -124,6 +124,12 @@ impl HttpUrl {
         self.url.path()
     }
 
+    /// All of it, with the query. What is shown to everybody is the [`Display`](fmt::Display) form.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        self.url.as_str()
+    }
+
     /// What a request line asks for: path and query.
     #[must_use]
     pub fn origin_form(&self) -> &str {

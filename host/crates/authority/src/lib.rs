@@ -23,7 +23,7 @@ mod standing;
 mod terms;
 mod tighten;
 
-pub use authority::{Authority, DecidedBy, EffectiveLimit, Explanation, MissingGrant};
+pub use authority::{Authority, DecidedBy, EffectiveLimit, Explanation, HeldFor, MissingGrant};
 pub use caps::{LimitCaps, LimitKind};
 pub use ceiling::{AboveCeilingError, Allowed, Ceiling};
 pub use denied::{Denied, DeniedReason, grant_command};

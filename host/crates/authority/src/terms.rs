@@ -56,8 +56,8 @@ pub struct Terms {
     pub signer: Option<Signer>,
     /// The time from which on it is no longer in force.
     pub expires: Option<Timestamp>,
-    /// For a capability that discloses: whether an operation may use it that also holds a source, so
-    /// that what it reads may go out in what it asks.
+    /// For a capability that discloses: whether an operation that also holds a source uses it without
+    /// a question, so that what it reads may go out in what it asks. Without, each such call is held.
     pub may_disclose: bool,
     /// Bounds on each call that the grant gives something to.
     pub limits: LimitCaps,

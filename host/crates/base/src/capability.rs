@@ -97,8 +97,8 @@ impl Capability {
         self.scope_kind().is_some()
     }
 
-    /// Whether it brings in what the operation may not be free to pass on: an operation that has it
-    /// gets nothing that sends.
+    /// Whether it brings in what the operation may not be free to pass on: what an operation that has
+    /// it asks a server for is held.
     #[must_use]
     pub const fn is_source(self) -> bool {
         matches!(self, Self::FilesRead | Self::Exec | Self::Artifacts | Self::Secrets)
@@ -116,8 +116,8 @@ impl Capability {
         matches!(self, Self::HttpRead)
     }
 
-    /// Whether its calls are held in an operation of `effect`: the host keeps the exact call, and makes
-    /// it itself after somebody approved it.
+    /// Whether its calls are held in an operation of `effect`, whatever else the operation may do: the
+    /// host keeps the exact call, and makes it itself after somebody approved it.
     #[must_use]
     pub fn is_held_in(self, effect: Effect) -> bool {
         match self {
@@ -125,6 +125,14 @@ impl Capability {
             Self::Exec => effect >= Effect::External,
             _ => false,
         }
+    }
+
+    /// Whether a held call of it may be made again when nobody knows what became of it, be the operation
+    /// idempotent or not. GET and HEAD are safe methods (RFC 9110, section 9.2.1): a server is asked to
+    /// change nothing, and is told nothing that it was not told before.
+    #[must_use]
+    pub const fn is_repeatable(self) -> bool {
+        matches!(self, Self::HttpRead)
     }
 
     /// Whether a pack must request it and an operator must grant it.

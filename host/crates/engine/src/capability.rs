@@ -14,6 +14,8 @@ mod log;
 mod random;
 
 pub(crate) use exec::exec_answer;
+pub(crate) use http_read::response as fetched;
+pub(crate) use http_send::response as sent;
 
 use authority::{Authority, Denied, DeniedReason};
 use base::Capability;

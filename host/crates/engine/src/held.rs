@@ -1,7 +1,8 @@
 //! Held calls: outgoing calls that were seen and not yet sent, and the sending of them.
 //!
-//! A guest never sends. Where it makes such a call its run ends with the exact call; after somebody
-//! approved that, the host makes it, once, from the stored bytes.
+//! A guest never sends, nor asks for what could give away what it read. Where it makes such a call its
+//! run ends with the exact call; after somebody approved that, the host makes it, once, from the stored
+//! bytes.
 
 use std::cell::Cell;
 
@@ -12,11 +13,11 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use serde::{Deserialize, Serialize};
 
-use crate::bindings::{http_send, types};
+use crate::bindings::types;
 use crate::budget::Budget;
-use crate::capability::{exec_answer, http_error, http_header};
+use crate::capability::{exec_answer, fetched, http_error, sent};
 use crate::exec::{Ending, ExecRequest, ExecRunner};
-use crate::http::{HttpError, Redactor, Request, admit_headers};
+use crate::http::{HttpError, Redactor, Request, Response, admit_headers};
 use crate::secret::{SecretError, SecretHeader, SecretValues};
 use crate::tape::encode;
 use crate::{CancelToken, HttpClient};
@@ -25,8 +26,10 @@ use crate::{CancelToken, HttpClient};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "call", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum HeldCall {
-    /// An HTTP request.
+    /// An HTTP request that changes something.
     HttpSend(HttpCall),
+    /// An HTTP request that only asks, by an operation that could ask for what it read.
+    HttpRead(HttpCall),
     /// A run of a program.
     Exec(Box<ExecRequest>),
 }
@@ -36,16 +39,16 @@ pub enum HeldCall {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct HttpCall {
-    /// `POST`, `PUT`, `PATCH` or `DELETE`.
+    /// `POST`, `PUT`, `PATCH` or `DELETE`; of one that only asks `GET` or `HEAD`.
     pub method: String,
-    /// Where to, as it was parsed.
+    /// Where to, as it was parsed, with the query.
     pub url: String,
-    /// The guest's headers, names in lower case, and the host's `idempotency-key`.
+    /// The guest's headers, names in lower case, and the host's `idempotency-key`, where it has a body.
     pub headers: Vec<(String, String)>,
     /// The secrets that are filled in when it is sent, by name.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub secrets: Vec<SecretHeader>,
-    /// What is sent.
+    /// What is sent: nothing where it only asks.
     pub body: Body,
 }
 
@@ -120,10 +123,12 @@ impl HeldCall {
     /// If the bytes are anything else.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, ReadHeldError> {
         let call: Self = serde_json::from_slice(bytes).map_err(|_| ReadHeldError)?;
-        if let Self::HttpSend(http) = &call {
-            http.body.bytes()?;
-        }
-        Ok(call)
+        let is_whole = match &call {
+            Self::HttpSend(http) => !http.only_asks() && http.body.bytes().is_ok(),
+            Self::HttpRead(http) => http.only_asks() && http.body.bytes() == Ok(Vec::new()),
+            Self::Exec(_) => true,
+        };
+        if is_whole { Ok(call) } else { Err(ReadHeldError) }
     }
 
     /// The digest of the stored form.
@@ -137,6 +142,7 @@ impl HeldCall {
     pub fn capability(&self) -> Capability {
         match self {
             Self::HttpSend(_) => Capability::HttpSend,
+            Self::HttpRead(_) => Capability::HttpRead,
             Self::Exec(_) => Capability::Exec,
         }
     }
@@ -145,7 +151,7 @@ impl HeldCall {
     #[must_use]
     pub fn target(&self) -> String {
         match self {
-            Self::HttpSend(http) => format!("{} {}", http.method, http.url),
+            Self::HttpSend(http) | Self::HttpRead(http) => format!("{} {}", http.method, http.url),
             Self::Exec(exec) => exec.command_line(),
         }
     }
@@ -154,7 +160,7 @@ impl HeldCall {
     #[must_use]
     pub fn text(&self) -> String {
         let http = match self {
-            Self::HttpSend(http) => http,
+            Self::HttpSend(http) | Self::HttpRead(http) => http,
             Self::Exec(exec) => return exec.text(),
         };
         let headers = http.headers.iter().map(|(name, value)| format!("{name}: {value}\n"));
@@ -180,17 +186,21 @@ impl HeldCall {
     ) -> Answer {
         let budget = Budget::new(limits, cancel);
         let call = match self {
-            Self::HttpSend(call) => call,
+            Self::HttpSend(call) | Self::HttpRead(call) => call,
             Self::Exec(request) => return run(request, &world.exec, &budget),
         };
         let received = Cell::new(0);
-        let sent = call.send(authority, world, &budget, &received);
-        let summary = match &sent {
-            Ok(response) => format!("{}, {} bytes", response.status, response.body.len()),
+        let answer = call.send(self.capability(), authority, world, &budget, &received);
+        let summary = match &answer {
+            Ok(response) => format!("{}, {} bytes", response.status.as_u16(), response.body.len()),
             Err(error) => format!("no response: {}", in_words(error)),
         };
         // Both kinds of answer have a form; an empty one would be refused when it is played.
-        let encoded = encode(&sent).unwrap_or_default();
+        let encoded = match self {
+            Self::HttpRead(_) => encode(&answer.map(fetched)),
+            _ => encode(&answer.map(sent)),
+        };
+        let encoded = encoded.unwrap_or_default();
         Answer { encoded, moved: received.get().min(budget.bytes_left()), summary }
     }
 }
@@ -215,21 +225,28 @@ fn run(request: &ExecRequest, exec: &ExecRunner, budget: &Budget) -> Answer {
 }
 
 impl HttpCall {
+    /// Whether its method is one that changes nothing (RFC 9110, section 9.2.1).
+    fn only_asks(&self) -> bool {
+        matches!(self.method.as_str(), "GET" | "HEAD")
+    }
+
     fn send(
         &self,
+        capability: Capability,
         authority: &Authority,
         world: &HeldWorld,
         budget: &Budget,
         received: &Cell<u64>,
-    ) -> Result<http_send::Response, types::HttpError> {
+    ) -> Result<Response, types::HttpError> {
         let url =
             HttpUrl::parse(&self.url).map_err(|error| types::HttpError::InvalidUrl(error.to_string()))?;
-        let networks = authority.permits_url(Capability::HttpSend, &url);
+        let networks = authority.permits_url(capability, &url);
         let networks = networks.map_err(|denied| types::HttpError::Denied(denied.to_string()))?;
         let redactor = &Redactor::new(world.secrets.values());
         let request = || {
             let headers = self.headers.iter().map(|(name, value)| (name.as_str(), value.as_str()));
             let method = http::Method::from_bytes(self.method.as_bytes());
+            let body = self.body.bytes().map_err(|error| HttpError::Protocol(error.to_string()))?;
             let headers = admit_headers(headers).map_err(HttpError::InvalidHeader)?;
             Ok(Request {
                 method: method.map_err(|error| HttpError::InvalidHeader(error.to_string()))?,
@@ -237,18 +254,13 @@ impl HttpCall {
                 secrets: self.filled(authority, &url, &headers, &world.secrets)?,
                 headers,
                 redactor,
-                body: Some(self.body.bytes().map_err(|error| HttpError::Protocol(error.to_string()))?.into()),
+                body: (!self.only_asks()).then(|| body.into()),
                 networks: &networks,
             })
         };
         let response = request().and_then(|request| world.http.fetch(request, budget, received));
         // The call as a whole has no other time than the client's own.
-        let response = response.map_err(|error| http_error(error).unwrap_or(types::HttpError::Timeout))?;
-        Ok(http_send::Response {
-            status: response.status.as_u16(),
-            headers: http_header(&response.headers, |name, value| http_send::Header { name, value }),
-            body: response.body,
-        })
+        response.map_err(|error| http_error(error).unwrap_or(types::HttpError::Timeout))
     }
 }
 

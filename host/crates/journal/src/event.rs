@@ -306,6 +306,10 @@ pub struct StepRecord {
     /// Whether a call that nobody knows the outcome of may be made again.
     #[serde(default)]
     pub idempotent: bool,
+    /// Whether a call may have to stop before a request that only asks, since what it asks for could
+    /// hold what it read.
+    #[serde(default)]
+    pub discloses: bool,
 }
 
 /// What a run may use in all.
@@ -404,17 +408,26 @@ pub struct HeldRecord {
     pub request: Digest,
     /// The artifact with the tape, which ends before the call.
     pub tape: Digest,
+    /// How many approved calls are on that tape. The very same call may be made twice, by two
+    /// approvals.
+    #[serde(default, skip_serializing_if = "is_none_before")]
+    pub number: u64,
 }
 
 impl HeldRecord {
     /// The digest that an approval is bound to.
     #[must_use]
     pub fn digest(&self) -> Digest {
-        FramedHasher::new("capstan/held-call/v1")
-            .field(self.capability.as_str())
-            .digest(&self.request)
-            .finish()
+        let hasher =
+            FramedHasher::new("capstan/held-call/v1").field(self.capability.as_str()).digest(&self.request);
+        // The first call keeps the digest that it had when no other was told from it.
+        if self.number == 0 { hasher.finish() } else { hasher.number(self.number).finish() }
     }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+const fn is_none_before(number: &u64) -> bool {
+    *number == 0
 }
 
 /// A host call that was refused to a guest.

@@ -39,6 +39,9 @@ pub struct CatalogOperation {
     pub request: Vec<Capability>,
     /// What of `request` the operator has not granted.
     pub missing: Vec<MissingGrant>,
+    /// Whether a call may have to stop before a request that only asks, since what it asks for could
+    /// hold what it read.
+    pub discloses: bool,
     /// The digest of the authority that a call would have now.
     pub authority: Digest,
 }

@@ -209,7 +209,7 @@ fn connect(
         let Some(mut step) = step else { continue };
         let mut depends_on: BTreeSet<StepId> =
             needs.iter().filter_map(|index| written.get(*index)).map(|step| step.id.clone()).collect();
-        if step.effect.has_side_effects() {
+        if step.gated_as().has_side_effects() {
             depends_on.extend(last_effect.replace(step.id.clone()));
         }
         step.depends_on = depends_on.into_iter().collect();

@@ -76,6 +76,9 @@ pub struct CheckedStep {
     pub effect: Effect,
     /// Whether the operation may be repeated after an unknown outcome.
     pub idempotent: bool,
+    /// Whether a call may have to stop before a request that only asks, since what it asks for could
+    /// hold what it read.
+    pub discloses: bool,
     /// The capabilities that the operation requests and its effect permits.
     pub capabilities: Vec<Capability>,
     /// The operation's signature.
@@ -86,9 +89,10 @@ pub struct CheckedStep {
     /// The fan-out, if the step has a `for-each`.
     pub for_each: Option<FanOut>,
     /// The steps that must be completed before: those it refers to, those it `needs`, and, if it has
-    /// side effects, the last step before it that has. Sorted.
+    /// side effects or discloses, the last step before it that has or does. Sorted.
     pub depends_on: Vec<StepId>,
-    /// Whether it stops for an approval: by its effect, or because it asks for one.
+    /// Whether it stops for an approval: by its effect, for what it could disclose, or because it asks
+    /// for one.
     pub gate: bool,
     /// The step's own `approval`, if it has one.
     pub approval: Option<Approval>,
@@ -106,6 +110,13 @@ pub struct CheckedStep {
 }
 
 impl CheckedStep {
+    /// What its calls may do as those see it who decide: a request that could hold what the operation
+    /// read goes outside, whatever its declared effect.
+    #[must_use]
+    pub fn gated_as(&self) -> Effect {
+        if self.discloses { self.effect.max(Effect::External) } else { self.effect }
+    }
+
     /// The value of a reference to a fan-out: its items' ok values, in the order of the items.
     #[must_use]
     pub fn gather(&self, items: Vec<Value>) -> Value {
@@ -165,6 +176,9 @@ pub struct StepEffect {
     pub effect: Effect,
     /// What it may reach.
     pub capabilities: Vec<Capability>,
+    /// Whether it may have to stop before a request that only asks, since what it asks for could hold
+    /// what it read.
+    pub discloses: bool,
     /// The most calls it may make, if it is a fan-out.
     pub items_max: Option<u32>,
 }
@@ -178,6 +192,7 @@ impl StepEffect {
             "operation": self.operation.to_string(),
             "effect": self.effect.as_str(),
             "capabilities": self.capabilities.iter().map(|capability| capability.as_str()).collect::<Vec<_>>(),
+            "discloses": self.discloses,
             "items_max": self.items_max,
         })
     }
@@ -188,7 +203,7 @@ impl StepEffect {
 pub struct Gate {
     /// The step.
     pub step: StepId,
-    /// Its effect.
+    /// What the approval is asked for as: [`CheckedStep::gated_as`].
     pub effect: Effect,
     /// Why it stops.
     pub reason: GateReason,
@@ -214,6 +229,9 @@ impl Gate {
 pub enum GateReason {
     /// The operation has side effects. With nothing staged there is nothing to approve.
     Effect,
+    /// What the operation asks a server for could hold what it read, and no grant says that it may.
+    /// With nothing asked there is nothing to approve.
+    Disclosure,
     /// The plan asks for it, whatever the operation does.
     Plan,
 }
@@ -224,6 +242,7 @@ impl GateReason {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Effect => "effect",
+            Self::Disclosure => "disclosure",
             Self::Plan => "plan",
         }
     }

@@ -5,28 +5,44 @@
 
 mod decision;
 
-use base::{Digest, Effect, FramedHasher};
+use base::{Capability, Digest, Effect, FramedHasher};
 
 pub use decision::{Decision, Reason, Verdict};
 
 /// What is about to happen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Question {
-    /// The operation's declared effect.
+    /// What would happen, if anything: the operation's declared effect, or that of its held call.
     pub effect: Effect,
     /// Whether the plan adds a gate of its own (`approval:` on the step). It never waives one.
     pub plan_gate: bool,
     /// How many effects were seen that would happen: staged writes, or one held call.
     pub effects: usize,
+    /// Whether what would happen could tell somebody outside what the operation has read.
+    pub discloses: bool,
 }
 
 impl Question {
+    /// The question about one held call of `capability`, of an operation of the declared effect. What
+    /// leaves this machine is external, even where the operation is said to change nothing.
+    #[must_use]
+    pub fn of_held(effect: Effect, plan_gate: bool, capability: Capability) -> Self {
+        let effect = effect.max(Effect::External);
+        Self { effect, plan_gate, effects: 1, discloses: capability.discloses() }
+    }
+
+    /// The question about `effects` staged writes, which nobody outside hears of.
+    #[must_use]
+    pub const fn of_staged(effect: Effect, plan_gate: bool, effects: usize) -> Self {
+        Self { effect, plan_gate, effects, discloses: false }
+    }
+
     /// The question before the call, when nothing is staged yet: as if something will be, so that a
     /// plan shows every gate that its run can reach.
     #[must_use]
     pub const fn ahead(effect: Effect, plan_gate: bool) -> Self {
         let effects = if matches!(effect, Effect::Pure | Effect::Read) { 0 } else { 1 };
-        Self { effect, plan_gate, effects }
+        Self::of_staged(effect, plan_gate, effects)
     }
 }
 
@@ -40,7 +56,7 @@ struct Rule {
 
 /// The rules, most decisive first. At least one applies to every question: those with an effect
 /// in their name divide the effects between them.
-const RULES: [Rule; 7] = [
+const RULES: [Rule; 8] = [
     Rule {
         id: "builtin:deny-undeclared-write",
         decision: Decision::Deny,
@@ -64,6 +80,13 @@ const RULES: [Rule; 7] = [
         decision: Decision::NeedsApproval,
         text: "staged writes need one approval",
         applies: |q| q.effect == Effect::Write && q.effects > 0,
+    },
+    Rule {
+        id: "builtin:disclosure-needs-approval",
+        decision: Decision::NeedsApproval,
+        text: "the operation also reads files or artifacts, or runs programs, so what it asks for could hold \
+               what it read: each request needs one approval, unless its grant says `may-disclose`",
+        applies: |q| q.discloses && q.effects > 0,
     },
     Rule {
         id: "builtin:plan-gate",

@@ -53,6 +53,7 @@ impl Catalog for World {
             limits: Limits::DEFAULT,
             request: Vec::new(),
             missing: Vec::new(),
+            discloses: false,
             authority: Digest::of(b"none"),
         })
     }

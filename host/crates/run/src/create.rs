@@ -82,6 +82,7 @@ fn packs(plan: &CheckedPlan) -> Vec<PackRecord> {
 fn steps(plan: &CheckedPlan) -> Vec<StepRecord> {
     let step = |step: &plan::CheckedStep| StepRecord {
         idempotent: step.idempotent,
+        discloses: step.discloses,
         id: step.id.clone(),
         operation: step.operation.clone(),
         effect: step.effect,

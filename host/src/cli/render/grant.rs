@@ -113,7 +113,12 @@ fn reach(row: &ReachView) -> String {
         Some([]) => "all".to_owned(),
         Some(scopes) => list(scopes),
     };
-    let state = row.cut_by.map_or("live".to_owned(), |cut| format!("cut by {}", cut.replace('_', " ")));
+    let live = match row.held {
+        None => "live",
+        Some("disclosure") => "live; held for an approval where no grant may disclose: there is a source",
+        Some(_) => "live; each call is held for an approval",
+    };
+    let state = row.cut_by.map_or(live.to_owned(), |cut| format!("cut by {}", cut.replace('_', " ")));
     let mut text = format!("  {:<12} {state}\n", row.capability);
     text += &format!("    requested  {}\n", scopes(&row.requested));
     text += &format!("    granted    {}\n", scopes(&row.granted));

@@ -18,7 +18,11 @@ pub(crate) fn plan(view: &PlanView) -> String {
         text += &format!("plan `{}`  {digest}\n", one_line(name));
     }
     for step in &view.effects {
-        let gate = if view.gates.contains(&step.step) { "  stops for approval" } else { "" };
+        let gate = match (view.gates.contains(&step.step), step.discloses) {
+            (_, true) => "  stops for approval: what it asks for could hold what it reads",
+            (true, false) => "  stops for approval",
+            (false, false) => "",
+        };
         text += &format!("  {:<12} {:<16} {}{gate}\n", step.effect, step.step, step.operation);
     }
     for (name, input) in &view.inputs {

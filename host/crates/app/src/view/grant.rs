@@ -16,7 +16,8 @@ pub struct GrantView {
     pub signer: Option<String>,
     /// When it ends, RFC 3339; none if it does not.
     pub expires: Option<String>,
-    /// Whether an operation may use it that also reads files or artifacts.
+    /// Whether an operation that also has a source (files, artifacts, programs) uses it without an
+    /// approval of each request.
     pub may_disclose: bool,
     /// The limits that it lowers, with the amounts as `--limit` takes them.
     pub limits: BTreeMap<String, String>,
@@ -56,7 +57,7 @@ pub struct ReachView {
     pub requested: Option<Vec<String>>,
     /// The scopes that grants in force give, likewise.
     pub granted: Option<Vec<String>>,
-    /// Those of them that may be used beside files or artifacts.
+    /// Those of them whose use waits for no approval beside files, artifacts or programs.
     pub may_disclose: Vec<String>,
     /// Scopes of grants that have expired; `*` for a capability without scopes.
     pub expired: Vec<String>,
@@ -66,9 +67,12 @@ pub struct ReachView {
     pub ceiling: Option<Vec<String>>,
     /// Whether a call can use it.
     pub live: bool,
-    /// What keeps a call from it: `request`, `grant`, `expired`, `other_signer`, `ceiling`, `effect`,
-    /// or `disclosure` where it would let the operation send away what it reads.
+    /// What keeps a call from it: `request`, `grant`, `expired`, `other_signer`, `ceiling` or `effect`.
     pub cut_by: Option<&'static str>,
+    /// Why its use waits for an approval each time: `effect`, since it may change something, or
+    /// `disclosure`, since what it asks for could hold what the operation reads and not all that is
+    /// granted may disclose it. None where nothing waits.
+    pub held: Option<&'static str>,
     /// The commands that would grant all that is requested of it.
     pub grants: Vec<String>,
 }

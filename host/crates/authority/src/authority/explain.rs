@@ -6,7 +6,7 @@ use super::Authority;
 use crate::denied::{grant_flags, why};
 use crate::grant::grant_arguments;
 use crate::request::is_grantable;
-use crate::{Allowed, DeniedReason, Lapsed, LimitKind, Scope, grant_command};
+use crate::{Allowed, DeniedReason, HeldFor, Lapsed, LimitKind, Scope, grant_command};
 
 /// Why one capability is live or not, for people.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,7 +17,7 @@ pub struct Explanation<'a> {
     pub requested: Option<&'a [Scope]>,
     /// The scopes that the operator granted; none if no grant is in force.
     pub granted: Option<&'a [Scope]>,
-    /// Those of them that may be used beside a source.
+    /// Those of them whose use is not held beside a source.
     pub disclosing: &'a [Scope],
     /// What was granted and is not in force.
     pub lapsed: &'a [Lapsed],
@@ -25,6 +25,8 @@ pub struct Explanation<'a> {
     pub allowed: &'a Allowed,
     /// Why no call can use it; none if one can.
     pub blocked: Option<DeniedReason>,
+    /// Why calls of it may be held; none if none is.
+    pub held: Option<HeldFor>,
 }
 
 /// A capability that the pack asks for, effect and ceiling permit, and no grant in force gives.
@@ -94,6 +96,7 @@ impl Authority {
             lapsed: &row.lapsed,
             allowed: &row.allowed,
             blocked: self.blocked(*capability),
+            held: self.held(*capability),
         })
     }
 
@@ -117,13 +120,10 @@ impl Authority {
     }
 
     /// The grants without which a requested and permitted capability stays dead: those that lapsed,
-    /// else those for all that the pack asks for. Whether what an operation reads may go out is a
-    /// question of its own, which is not missing here.
+    /// else those for all that the pack asks for.
     #[must_use]
     pub fn missing(&self) -> Vec<MissingGrant> {
-        let discloses =
-            |capability: &&Capability| self.blocked(**capability) == Some(DeniedReason::Disclosure);
-        self.rows.keys().filter(|c| !discloses(c)).flat_map(|capability| self.cure(*capability)).collect()
+        self.rows.keys().flat_map(|capability| self.cure(*capability)).collect()
     }
 
     /// The grants that would make a dead capability live; none if it is live, or no grant helps.
@@ -132,7 +132,7 @@ impl Authority {
         let Some(reason) = self.blocked(capability) else { return Vec::new() };
         let has_lapsed = matches!(reason, DeniedReason::Expired | DeniedReason::OtherSigner);
         let lapsed = has_lapsed.then(|| why(reason));
-        let flags = grant_flags(reason, self.must_disclose(capability));
+        let flags = grant_flags(reason).to_owned();
         let missing = |grant| MissingGrant { capability, grant, flags: flags.clone(), lapsed };
         self.grants_for(capability, reason).into_iter().map(missing).collect()
     }
@@ -141,10 +141,8 @@ impl Authority {
     pub(super) fn grants_for(&self, capability: Capability, reason: DeniedReason) -> Vec<String> {
         let requested = self.requested(capability);
         match reason {
-            DeniedReason::NotGranted | DeniedReason::Disclosure if requested.is_empty() => {
-                grant_arguments(capability, &[])
-            }
-            DeniedReason::NotGranted | DeniedReason::Disclosure => {
+            DeniedReason::NotGranted if requested.is_empty() => grant_arguments(capability, &[]),
+            DeniedReason::NotGranted => {
                 let allowed = self.allowed(capability);
                 // What no grant can spell is asked for by its narrower forms.
                 let asked =

@@ -1,7 +1,7 @@
 //! Authority is what request, grants and effect all permit, and no more.
 
 use authority::{
-    Authority, Ceiling, Denied, DeniedReason, ExecCall, Grant, Grants, HttpUrl, Request, Scope, Terms,
+    Authority, Ceiling, DeniedReason, ExecCall, Grant, Grants, HeldFor, HttpUrl, Request, Scope, Terms,
 };
 use base::{Capability, Effect, PackId, RootName, ScopeKind};
 
@@ -269,10 +269,12 @@ proptest! {
             let is_live = |c: Capability| {
                 c.permitted_by(effect) && asked.contains_key(&c) && given.contains_key(&c)
             };
-            let sources = [FilesRead, Exec, Artifacts, Capability::Secrets];
-            let cut = capability == HttpRead && sources.into_iter().any(is_live);
-            let live = capability.permitted_by(effect) && (both || capability == Log) && !cut;
+            let live = capability.permitted_by(effect) && (both || capability == Log);
             prop_assert_eq!(authority.live(capability), live);
+            // No grant here says that it may disclose.
+            let has_source = is_live(FilesRead) || is_live(Exec) || is_live(Artifacts);
+            let holds_url = capability == HttpRead && has_source;
+            prop_assert_eq!(authority.holds_url(capability, &HttpUrl::parse(&url).unwrap()), holds_url);
             prop_assert_eq!(authority.permits(capability).is_ok(), live);
 
             let holds = |side: &std::collections::BTreeMap<Capability, Vec<Scope>>| {
@@ -313,8 +315,7 @@ proptest! {
             Err(denied) => {
                 prop_assert!(!permitted);
                 if let Some(text) = denied.grant {
-                    let mut grant = crate::intersection::given(&text);
-                    grant.terms.may_disclose = denied.may_disclose;
+                    let grant = crate::intersection::given(&text);
                     prop_assert_eq!(grant.check_requested(&request), Ok(()));
                     let mut more = grants.clone();
                     prop_assert!(more.add(grant));
@@ -369,27 +370,50 @@ proptest! {
 
 /// Whoever reads files or artifacts could put what they say into a URL.
 #[test]
-fn an_operation_with_a_source_gets_no_http() {
+fn beside_a_source_requests_are_held() {
     let asked = request(&[(FilesRead, &["workspace:**"]), (HttpRead, &["https://*/**"]), (Artifacts, &[])]);
     let url = HttpUrl::parse("https://api.example.com/a").unwrap();
-    let of = |given: &[&str]| of(&asked, &grants(given), &pack(), Effect::Read);
+    let of = |given: &[&str], effect| of(&asked, &grants(given), &pack(), effect);
     let http = "http-read=https://api.example.com/**";
-    assert!(of(&[http]).permits_url(HttpRead, &url).is_ok());
-    for source in ["files-read=workspace:docs/**", "artifacts"] {
-        for given in [&[source][..], &[source, http]] {
-            let denied = of(given).permits_url(HttpRead, &url).unwrap_err();
-            assert_eq!(denied.reason, DeniedReason::Disclosure);
-            assert_eq!(denied.grant.as_deref(), Some("http-read=https://api.example.com/a"));
-            assert!(denied.may_disclose);
-            let whole = Denied { grant: denied.grant.clone(), ..of(given).permits(HttpRead).unwrap_err() };
-            assert_eq!(denied, Denied { what: url.to_string(), ..whole });
-            assert!(denied.to_string().contains("would let it send what it reads to a host"));
-            assert!(!of(given).missing().iter().any(|missing| missing.capability == HttpRead));
+    for effect in [Effect::Read, Effect::Write, Effect::External, Effect::Destructive] {
+        let alone = of(&[http], effect);
+        assert!(alone.permits_url(HttpRead, &url).is_ok());
+        assert!(!alone.holds_url(HttpRead, &url) && !alone.holds_disclosure());
+        for source in ["files-read=workspace:docs/**", "artifacts"] {
+            let both = of(&[source, http], effect);
+            assert!(both.permits_url(HttpRead, &url).is_ok());
+            assert!(both.holds_url(HttpRead, &url) && both.holds_disclosure());
+            assert_eq!(both.held(HttpRead), Some(HeldFor::Disclosure));
+            let kept = if source == "artifacts" { Artifacts } else { FilesRead };
+            assert_eq!((both.live(kept), both.held(kept)), (true, None));
+            assert!(both.missing().iter().all(|missing| missing.capability != HttpRead));
+            // What is not granted is refused, whatever else is.
+            let denied = of(&[source], effect).permits_url(HttpRead, &url).unwrap_err();
+            assert_eq!(denied.reason, DeniedReason::NotGranted);
+            assert_eq!(of(&[source], effect).held(HttpRead), None);
         }
-        assert!(of(&[source, http]).live(if source == "artifacts" { Artifacts } else { FilesRead }));
     }
-    // A source that is not granted, or only asked for, takes nothing away.
-    assert_eq!(of(&[]).missing().len(), 3);
+    // A source that is not granted, or only asked for, holds nothing; nor one that the effect rules out.
+    assert_eq!(of(&[], Effect::Read).missing().len(), 3);
+    assert_eq!(of(&["artifacts", http], Effect::Pure).held(HttpRead), None);
+}
+
+/// What is made at once goes to the networks of the grants that say so, and of no others.
+#[test]
+fn a_grant_that_may_disclose_takes_no_network_of_one_that_may_not() {
+    let asked = request(&[(HttpRead, &["http://*/**"]), (Artifacts, &[])]);
+    let mut given = grants(&["http-read=http://a.b/** via 10.0.0.0/8", "artifacts"]);
+    let mut disclosing = crate::intersection::given("http-read=http://a.b/x via 192.168.0.0/16");
+    disclosing.terms.may_disclose = true;
+    assert!(given.add(disclosing));
+    let authority = of(&asked, &given, &pack(), Effect::Read);
+    let networks = |url: &str| {
+        let url = HttpUrl::parse(url).unwrap();
+        let networks = authority.permits_url(HttpRead, &url).unwrap();
+        (authority.holds_url(HttpRead, &url), networks.iter().map(ToString::to_string).collect::<Vec<_>>())
+    };
+    assert_eq!(networks("http://a.b/x"), (false, vec!["192.168.0.0/16".to_owned()]));
+    assert_eq!(networks("http://a.b/y"), (true, vec!["10.0.0.0/8".to_owned()]));
 }
 
 #[test]

@@ -1,7 +1,8 @@
 //! A grant is in force for the signer that it was given to, until it expires, and for nobody else.
 
 use authority::{
-    Authority, Ceiling, DeniedReason, Grant, Grants, HttpUrl, Lapse, LimitKind, Request, Scope, Signer, Terms,
+    Authority, Ceiling, DeniedReason, Grant, Grants, HeldFor, HttpUrl, Lapse, LimitKind, Request, Scope,
+    Signer, Terms,
 };
 use base::{Capability, Effect, Limits, PackId, RootName, Timestamp};
 
@@ -157,22 +158,47 @@ fn may_disclose_is_for_what_discloses() {
     let get = |given| authority(asked, given, Effect::Read).permits_url(Capability::HttpRead, &url);
     assert!(get(vec![read(), http.clone()]).is_ok());
     assert!(get(vec![plain.clone()]).is_ok(), "without a source it may as well");
-    // Beside a source only what says so counts, and a scope that does not say so lends it nothing.
+    // Beside a source it is held where no grant that holds it says so, and a scope that says so lends
+    // its word to nothing else.
     let narrow = Grant { terms: http.terms.clone(), ..on("http-read=https://a.b/x", Terms::default()) };
-    for given in [vec![read()], vec![read(), plain.clone()], vec![read(), plain, narrow]] {
-        let denied = get(given).unwrap_err();
-        assert_eq!(denied.reason, DeniedReason::Disclosure);
-        let hint = denied.hint(&pack()).unwrap();
-        assert_eq!(hint, "capstan grant add acme:notes http-read=https://a.b/c --may-disclose");
-        assert!(denied.to_string().contains("unless the grant says `may-disclose`"));
-    }
-    // What was allowed to disclose for a time is to be asked for just so.
+    let held = |given| {
+        let authority = authority(asked, given, Effect::Read);
+        assert!(authority.permits_url(Capability::HttpRead, &url).is_ok());
+        let is_held = authority.holds_url(Capability::HttpRead, &url);
+        assert!(!is_held || authority.holds_disclosure(), "what may be held is told ahead");
+        (is_held, authority.held(Capability::HttpRead))
+    };
+    let for_disclosure = Some(HeldFor::Disclosure);
+    assert_eq!(held(vec![plain.clone()]), (false, None), "nothing to disclose");
+    assert_eq!(held(vec![http.clone()]), (false, None));
+    assert_eq!(held(vec![read(), plain.clone()]), (true, for_disclosure));
+    assert_eq!(held(vec![read(), plain.clone(), narrow]), (true, for_disclosure));
+    assert_eq!(held(vec![read(), plain, http.clone()]), (false, for_disclosure), "another URL may be");
+    assert_eq!(held(vec![read(), http.clone()]), (false, None));
+    // What is not granted at all is asked for without that word: then it is held.
+    let denied = get(vec![read()]).unwrap_err();
+    assert_eq!(denied.reason, DeniedReason::NotGranted);
+    assert_eq!(denied.hint(&pack()).as_deref(), Some("capstan grant add acme:notes http-read=https://a.b/c"));
     let expired = Grant { terms: Terms { expires: Some(NOW), ..http.terms.clone() }, ..http };
     let denied = get(vec![read(), expired]).unwrap_err();
     assert_eq!(
         denied.hint(&pack()).as_deref(),
-        Some("capstan grant add acme:notes 'http-read=https://a.b/**' --may-disclose --expires 1d")
+        Some("capstan grant add acme:notes 'http-read=https://a.b/**' --expires 1d")
     );
+}
+
+/// An approval is for what the grants said when it was given.
+#[test]
+fn whether_it_may_disclose_is_part_of_what_an_approval_is_bound_to() {
+    let asked = &["files-read=workspace:**", "artifacts", "http-read=https://*/**"];
+    let digest = |given| authority(asked, given, Effect::Read).digest();
+    let http = |may_disclose| on("http-read=https://a.b/**", Terms { may_disclose, ..Terms::of(signer()) });
+    let read = || on(READ, Terms::of(signer()));
+    let plain = digest(vec![read(), http(false)]);
+    assert_eq!(plain, digest(vec![read(), http(false)]));
+    assert_ne!(plain, digest(vec![read(), http(true)]));
+    assert_ne!(plain, digest(vec![http(false)]), "what there is to disclose counts");
+    assert_ne!(plain, digest(vec![read(), http(false), on("artifacts", Terms::of(signer()))]));
 }
 
 #[test]

@@ -1,14 +1,18 @@
-//! `http-read`: GET and HEAD, to URLs and addresses that the call's authority permits.
+//! `http-read`: GET and HEAD, to URLs and addresses that the call's authority permits. Where what is
+//! asked for could hold what the operation read, the request is held until somebody approved exactly
+//! it.
 
 use std::cell::Cell;
 
 use authority::{Authority, Denied, DeniedReason, HttpUrl};
 use base::Capability;
 use http::{HeaderMap, Method as HttpMethod};
+use ipnet::IpNet;
 
 use super::{Inert, http_error, http_header};
 use crate::bindings::http_read::{self, Header, HttpError as Wit, Method, Request, Response};
 use crate::guest::Guest;
+use crate::held::{Body, HeldCall, HttpCall};
 use crate::http::{self as client, HttpError, Redactor, admit_headers};
 use crate::secret::{SecretError, SecretHeader};
 
@@ -22,6 +26,20 @@ impl From<HttpError> for Failure {
     fn from(error: HttpError) -> Self {
         Self::Tell(error)
     }
+}
+
+/// A request that the call's authority permits.
+enum Order {
+    /// To be made now.
+    AtOnce {
+        method: HttpMethod,
+        url: HttpUrl,
+        headers: HeaderMap,
+        secrets: Vec<SecretHeader>,
+        networks: Vec<IpNet>,
+    },
+    /// To be made after an approval.
+    Held(HeldCall),
 }
 
 impl From<SecretError> for Failure {
@@ -52,20 +70,41 @@ impl Guest {
         Ok(admitted)
     }
 
-    fn fetch_once(&mut self, request: &Request) -> Result<Response, Failure> {
+    /// The request as it is made, if the call's authority permits it.
+    fn fetch_order(&mut self, request: &Request) -> Result<Order, Failure> {
         let url = HttpUrl::parse(&request.url).map_err(|error| HttpError::InvalidUrl(error.to_string()))?;
         let networks = self.authority.permits_url(Capability::HttpRead, &url).map_err(Failure::Denied)?;
         self.reached.place(Capability::HttpRead, url.to_string());
         let headers = request.headers.iter().map(|header| (header.name.as_str(), header.value.as_str()));
         let headers = admit_headers(headers).map_err(HttpError::InvalidHeader)?;
         let secrets = self.admit_secrets(&request.secrets, &url, &headers)?;
-        let secrets = secrets.iter().map(|secret| secret.fill(&self.host.secrets));
-        let secrets = secrets.collect::<Result<_, _>>()?;
-        let redactor = &Redactor::new(self.host.secrets.values());
         let method = match request.method {
             Method::Get => HttpMethod::GET,
             Method::Head => HttpMethod::HEAD,
         };
+        if !self.authority.holds_url(Capability::HttpRead, &url) {
+            return Ok(Order::AtOnce { method, url, headers, secrets, networks });
+        }
+        Ok(Order::Held(HeldCall::HttpRead(HttpCall {
+            method: method.as_str().to_owned(),
+            url: url.as_str().to_owned(),
+            headers: stored(&headers),
+            secrets,
+            body: Body::Text(String::new()),
+        })))
+    }
+
+    fn fetch_once(&mut self, order: Order) -> Result<Response, Failure> {
+        let (method, url, headers, secrets, networks) = match order {
+            Order::AtOnce { method, url, headers, secrets, networks } => {
+                (method, url, headers, secrets, networks)
+            }
+            // Whoever comes here asked for no approval.
+            Order::Held(_) => return Err(HttpError::Stop(crate::Trap::Host.into()).into()),
+        };
+        let secrets = secrets.iter().map(|secret| secret.fill(&self.host.secrets));
+        let secrets = secrets.collect::<Result<_, _>>()?;
+        let redactor = &Redactor::new(self.host.secrets.values());
         let message = client::Request {
             method,
             url: &url,
@@ -89,7 +128,13 @@ impl Guest {
     }
 }
 
-fn response(response: client::Response) -> Response {
+/// Headers that were admitted, as a held call has them.
+pub(super) fn stored(headers: &HeaderMap) -> Vec<(String, String)> {
+    let text = |value: &http::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+    headers.iter().map(|(name, value)| (name.as_str().to_owned(), text(value))).collect()
+}
+
+pub(crate) fn response(response: client::Response) -> Response {
     Response {
         status: response.status.as_u16(),
         headers: http_header(&response.headers, |name, value| Header { name, value }),
@@ -107,18 +152,19 @@ fn size(request: &Request) -> usize {
 impl http_read::Host for Guest {
     fn fetch(&mut self, request: Request) -> wasmtime::Result<Result<Response, Wit>> {
         self.budget.enter(size(&request))?;
-        let played = self.taped("http-read.fetch", &request, |guest| match guest.fetch_once(&request) {
+        let order = match self.fetch_order(&request) {
+            Ok(Order::Held(call)) => return self.sent(call),
+            order => order,
+        };
+        let fetch = |guest: &mut Self| match order.and_then(|order| guest.fetch_once(order)) {
             Ok(response) => Ok(Ok(response)),
             Err(Failure::Tell(error)) => Ok(Err(http_error(error)?)),
             Err(Failure::Denied(denied)) => {
                 guest.record(&denied);
                 Ok(Err(Wit::Denied(guest.denial_text(&denied))))
             }
-        })?;
-        if let (true, Ok(url)) = (played.from_tape, HttpUrl::parse(&request.url)) {
-            self.reached.place(Capability::HttpRead, url.to_string());
-        }
-        Ok(played.answer)
+        };
+        Ok(self.taped("http-read.fetch", &request, fetch)?.answer)
     }
 }
 

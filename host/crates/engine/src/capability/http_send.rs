@@ -3,12 +3,12 @@
 use authority::{Authority, Denied, DeniedReason, HttpUrl};
 use base::{Capability, Effect, FramedHasher};
 
-use super::http_read::Failure;
-use super::{Inert, http_error};
+use super::http_read::{Failure, stored};
+use super::{Inert, http_error, http_header};
 use crate::bindings::http_send::{self, Header, HttpError as Wit, Method, Request, Response};
 use crate::guest::Guest;
 use crate::held::{Body, HeldCall, HttpCall};
-use crate::http::{HttpError, admit_headers};
+use crate::http::{self as client, HttpError, admit_headers};
 
 /// By which a server knows that it has seen the request before
 /// (draft-ietf-httpapi-idempotency-key-header).
@@ -39,13 +39,12 @@ impl Guest {
         let headers = request.headers.iter().map(|header| (header.name.as_str(), header.value.as_str()));
         let headers = admit_headers(headers).map_err(HttpError::InvalidHeader)?;
         let secrets = self.admit_secrets(&request.secrets, &url, &headers)?;
-        let admitted = headers.iter().map(|(name, value)| {
-            (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned())
-        });
+        let mut headers = stored(&headers);
+        headers.push((IDEMPOTENCY_KEY.to_owned(), self.idempotency_key()));
         Ok(HeldCall::HttpSend(HttpCall {
             method: method.to_owned(),
-            url: url.to_string(),
-            headers: admitted.chain([(IDEMPOTENCY_KEY.to_owned(), self.idempotency_key())]).collect(),
+            url: url.as_str().to_owned(),
+            headers,
             secrets,
             body: Body::new(request.body),
         }))
@@ -58,6 +57,14 @@ impl Guest {
         let key = FramedHasher::new("capstan/idempotency-key/v1").field(&self.call_id).number(sent).finish();
         let hex: String = key.hex().chars().take(32).collect();
         format!("\"{hex}\"")
+    }
+}
+
+pub(crate) fn response(response: client::Response) -> Response {
+    Response {
+        status: response.status.as_u16(),
+        headers: http_header(&response.headers, |name, value| Header { name, value }),
+        body: response.body,
     }
 }
 

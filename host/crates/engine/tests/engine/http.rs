@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use authority::{Authority, DeniedReason};
 use base::{Capability, Effect};
-use engine::{CancelToken, HttpClient, HttpSettings, Invocation, Outcome, Program, Report, Trap};
+use engine::{CancelToken, HeldCall, HttpClient, HttpSettings, Invocation, Outcome, Program, Report, Trap};
 use values::{Type, Value};
 
 use crate::fixture::{USES_HEAP, assert_trap, authority, call, load, with_imports};
@@ -334,8 +334,6 @@ fn request_grant_effect_and_sources_each_cut() {
         (&asked[..], &[], Effect::Read, DeniedReason::NotGranted, Some(&offered)),
         (&asked, &[&narrow], Effect::Read, DeniedReason::OutOfScope, Some(&offered)),
         (&asked, &[via], Effect::Pure, DeniedReason::AboveEffect, None),
-        (&asked, &[via, "files-read=workspace:a"], Effect::Read, DeniedReason::Disclosure, Some(&offered)),
-        (&asked, &[via, "artifacts"], Effect::Write, DeniedReason::Disclosure, Some(&offered)),
     ] {
         let mut invocation = get(&url);
         invocation.authority = authority(asked, granted, effect);
@@ -344,6 +342,27 @@ fn request_grant_effect_and_sources_each_cut() {
         let [denied] = report.denied.as_slice() else { panic!("{report:?}") };
         assert_eq!((denied.reason, denied.grant.as_ref()), (reason, grant));
         assert_eq!(text.contains("allowed by"), grant.is_some(), "{text}");
+    }
+    // Beside a source a request is held, exactly as it would be sent.
+    for (source, effect) in [
+        ("files-read=workspace:a", Effect::Read),
+        ("artifacts", Effect::Write),
+        ("artifacts", Effect::External),
+    ] {
+        let mut invocation = with_headers(1, &server.url("/a?b=c#d"), &[("X-Own", "1")]);
+        invocation.authority = authority(&asked, &[via, source], effect);
+        let report = fetch(invocation);
+        let Outcome::Held(held) = &report.outcome else { panic!("{report:?}") };
+        let HeldCall::HttpRead(call) = &held.call else { panic!("{held:?}") };
+        assert_eq!((call.method.as_str(), &call.url), ("HEAD", &server.url("/a?b=c")));
+        assert_eq!(call.headers, [("x-own".to_owned(), "1".to_owned())], "and no key");
+        assert_eq!(HeldCall::from_bytes(&held.call.to_bytes()).as_ref(), Ok(&held.call));
+        assert_eq!(held.call.target(), format!("HEAD {}", server.url("/a?b=c")));
+        assert!(report.denied.is_empty(), "{report:?}");
+        // What is no request is told at once: there is nothing to approve.
+        let mut invocation = with_headers(0, &server.url("/a"), &[("host", "internal")]);
+        invocation.authority = authority(&asked, &[via, source], effect);
+        drop(error(&fetch(invocation), INVALID_HEADER));
     }
     assert_eq!(server.connections(), 0);
     for effect in [Effect::Read, Effect::Write, Effect::External, Effect::Destructive] {

@@ -73,6 +73,7 @@ fn every_event() -> Vec<Event> {
             gate: true,
             expires_ms: Some(1),
             idempotent: true,
+            discloses: true,
         }],
         budget: BudgetRecord { calls: 1, fuel: 2, wall_ms: 3, files: 4, file_bytes: 5 },
         policy: digest(5),
@@ -112,6 +113,7 @@ fn every_event() -> Vec<Event> {
                 target: "POST https://example.com/a".into(),
                 request: digest(2),
                 tape: digest(3),
+                number: 0,
             },
             usage: Usage::default(),
             denied: Vec::new(),
@@ -167,6 +169,7 @@ fn what_was_recorded_before_is_read() {
         match (&read, &event) {
             (Event::RunCreated(read), Event::RunCreated(_)) => {
                 assert_eq!((read.budget.files, read.budget.file_bytes), (u64::MAX, u64::MAX));
+                assert!(!read.steps[0].discloses);
             }
             (Event::StepCompleted { call, .. }, _) => {
                 assert_eq!((call.usage.stdio_bytes, call.usage.files, call.usage.file_bytes), (6, 0, 0));
@@ -220,6 +223,23 @@ fn the_leaf_is_rfc_6962_over_the_rows_columns() {
     entry.extend(1_u32.to_le_bytes());
     entry.extend(serde_json::to_vec(&event).unwrap());
     assert_eq!(leaf, base::Digest::of(&entry));
+}
+
+/// The very same call made twice is two calls, and the first has the digest that it always had.
+#[test]
+fn a_held_call_is_told_from_the_same_one_before_it() {
+    let held = every_event().into_iter().find_map(|event| match event {
+        Event::CallHeld { held, .. } => Some(held),
+        _ => None,
+    });
+    let first = held.unwrap();
+    let old = base::FramedHasher::new("capstan/held-call/v1").field("http-send").digest(&digest(2));
+    assert_eq!(first.digest(), old.finish());
+    let second = HeldRecord { number: 1, ..first.clone() };
+    let third = HeldRecord { number: 2, ..first.clone() };
+    assert_eq!(std::collections::BTreeSet::from([&first, &second, &third].map(HeldRecord::digest)).len(), 3);
+    let json = serde_json::to_string(&second).unwrap();
+    assert_eq!(serde_json::from_str::<HeldRecord>(&json).unwrap(), second);
 }
 
 #[test]

@@ -25,13 +25,16 @@ impl Catalog for Packs {
             flags: String::new(),
             lapsed: None,
         };
+        // The eighth only reads, and asks for what it could disclose.
+        let discloses = name.function.as_str() == "op7";
         self.operations(&name.pack).contains(name).then(|| CatalogOperation {
             function: FunctionType { params: Vec::new(), result: None },
-            effect: Effect::Write,
+            effect: if discloses { Effect::Read } else { Effect::Write },
             idempotent: false,
             limits: Limits { fuel: 7, ..Limits::DEFAULT },
             request: vec![Capability::FilesWrite],
             missing: if self.granted { Vec::new() } else { vec![missing] },
+            discloses,
             authority: Digest::of(b"authority"),
         })
     }
@@ -52,6 +55,27 @@ fn calling(calls: &[&str], catalog: &Packs) -> Checked {
     let steps: String = calls.iter().enumerate().map(step).collect();
     let text = format!("schema: capstan.plan/v1\nname: a\n{packs}\nsteps:\n{steps}");
     check(&PlanSource { name: "a.yaml", text: &text }, catalog)
+}
+
+/// A step that may have to stop before a request is one with side effects in all but its effect.
+#[test]
+fn a_step_that_discloses_is_gated_as_external_and_keeps_its_place() {
+    let calls = ["many/one.op0", "many/one.op7", "many/one.op1"];
+    let checked = calling(&calls, &Packs { operations: 8, granted: true });
+    let gates: Vec<_> =
+        checked.gates.iter().map(|gate| (gate.effect.as_str(), gate.reason.as_str())).collect();
+    assert_eq!(gates, [("write", "effect"), ("external", "disclosure"), ("write", "effect")]);
+    let json = checked.to_json();
+    assert_eq!(json["gates"][1]["reason"], "disclosure");
+    assert_eq!(
+        (&json["effects"][1]["effect"], &json["effects"][1]["discloses"]),
+        (&"read".into(), &true.into())
+    );
+    assert_eq!(json["effects"][0]["discloses"], false);
+    let plan = checked.plan.unwrap();
+    let needs = |step: usize| plan.steps[step].depends_on.iter().map(|id| id.as_str()).collect::<Vec<_>>();
+    assert_eq!((needs(1), needs(2)), (vec!["s0"], vec!["s1"]));
+    assert!(plan.steps[1].gate && plan.steps[1].discloses);
 }
 
 #[test]

@@ -169,6 +169,7 @@ impl Catalog for FakeCatalog {
             limits: Limits::DEFAULT,
             request,
             missing,
+            discloses: false,
             authority: Digest::of(name.to_string().as_bytes()),
         })
     }

@@ -61,7 +61,10 @@ impl Check {
             effects,
             policy: policy::digest(),
         };
-        let question = policy::Question { effect: step.effect, plan_gate: record.gate, effects: count };
+        let question = match &held {
+            Some(held) => policy::Question::of_held(step.effect, record.gate, held.call.capability),
+            None => policy::Question::of_staged(step.effect, record.gate, count),
+        };
         let approval = state.approval.and_then(|digest| session.state.approval(&digest)).cloned();
         // The tries since somebody last answered, or was at least asked.
         let asked = session.state.approvals().iter().rev().find(|approval| approval.step == number);
@@ -111,6 +114,12 @@ impl Check {
         let attempt = self.binding.attempt;
         let stale = Event::EffectsStale { step: self.step.clone(), attempt, changed };
         std::iter::once(stale).chain(yielded).collect()
+    }
+
+    /// Whether the approval is still for what would happen, as far as that is known without the guest and
+    /// the disk.
+    pub(super) fn is_as_asked(&self) -> bool {
+        self.approval.as_ref().is_some_and(|asked| differences(&asked.binding, &self.binding).is_empty())
     }
 
     /// What differs from the approval, targets on disk included.

@@ -215,6 +215,8 @@ pub(super) struct Call {
     input: Digest,
     is_staged: bool,
     is_gated: bool,
+    /// The approved calls that it is answered again.
+    sent: u64,
 }
 
 /// Computes the list of a fan-out.
@@ -255,14 +257,17 @@ pub(super) fn prepare(
     limits.wall_ms = limits.wall_ms.min(session.state.wall_ms_left(now));
     limits.files = limits.files.min(session.state.files_left());
     limits.file_bytes = limits.file_bytes.min(session.state.file_bytes_left());
+    let path = Session::path(&step.id, item);
+    let sent = session.state.steps().get(number).map_or(0, |state| state.sent_of(&path));
     let graph = session.state.graph();
     Ok(Ok(Call {
         input,
+        sent,
         is_staged: graph.is_staged(number),
         is_gated: graph.step(number).is_some_and(|step| step.gate),
         request: CallRequest {
             run: session.state.run().clone(),
-            path: Session::path(&step.id, item),
+            path,
             attempt,
             operation: step.operation.clone(),
             effect: step.effect,
@@ -313,14 +318,14 @@ pub(super) fn recorded_call(command: Command, call: &Call, report: CallReport) -
                 target: held.target,
                 request: Digest::of(&held.call),
                 tape: Digest::of(&held.tape),
+                number: call.sent,
             };
             let event = Event::CallHeld { path, attempt, held, usage, denied, log };
             return Work { command, events: vec![event], artifacts, value: None };
         }
         other => other,
     };
-    let question =
-        policy::Question { effect: *effect, plan_gate: call.is_gated, effects: changes.changes().len() };
+    let question = policy::Question::of_staged(*effect, call.is_gated, changes.changes().len());
     let verdict = policy::decide(&question);
     let failure = match &outcome {
         CallOutcome::Returned(_) if verdict.decision == Decision::Deny => {
@@ -414,8 +419,12 @@ fn call_failure(outcome: &CallOutcome) -> Failure {
             failure(FailureClass::Host, refusal.code, refusal.message.clone(), None)
         }
         CallOutcome::Held(held) => {
-            let message = format!("`{}` was held, where nothing can be", held.target);
-            failure(FailureClass::Host, Code::CallFailed, message, None)
+            let message = format!(
+                "`{}` has to be approved by the grants of now, and had not to be when the run was started: \
+                 start it again",
+                held.target
+            );
+            failure(FailureClass::Host, Code::RunStale, message, None)
         }
         CallOutcome::Diverged(text) => {
             let message =

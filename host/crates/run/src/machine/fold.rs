@@ -169,7 +169,8 @@ impl State {
             if step.phase == Phase::Conflict {
                 step.phase = Phase::Intended;
             } else if step.phase == Phase::Intended
-                && step.held.is_some()
+                && let Some(held) = &step.held
+                && !held.call.capability.is_repeatable()
                 && !self.graph.is_idempotent(number)
             {
                 // An earlier process was about to make the call, and recorded no answer.
@@ -243,6 +244,9 @@ impl State {
         }
         if !step.todo.contains(&item) {
             return Err("the item has its result already");
+        }
+        if call.number != 0 && call.number != step.sent_of(path) {
+            return Err("it has another number of calls before it than were sent");
         }
         step.held = Some(HeldState { item, path: path.clone(), call: call.clone(), moved });
         step.phase = Phase::Staged;

@@ -63,7 +63,7 @@ impl Graph {
     /// such step.
     #[must_use]
     pub fn is_staged(&self, number: usize) -> bool {
-        self.step(number).is_some_and(|step| step.effect.has_side_effects() || step.gate)
+        self.step(number).is_some_and(|step| step.effect.has_side_effects() || step.discloses || step.gate)
     }
 
     /// Whether a call of the step that nobody knows the outcome of may be made again.

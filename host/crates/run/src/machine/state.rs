@@ -172,6 +172,11 @@ impl StepState {
         }
     }
 
+    /// How many approved calls of the item were made.
+    pub(crate) fn sent_of(&self, path: &StepPath) -> u64 {
+        self.sent.iter().filter(|sent| sent.path == *path).count() as u64
+    }
+
     /// The targets that items of this try stage already.
     pub(crate) const fn staged_targets(&self) -> &StagedTargets {
         &self.targets

@@ -39,13 +39,15 @@ struct Made {
     writes: bool,
     /// Whether each call comes to an outgoing call first, and whether that may be repeated.
     sends: Option<bool>,
+    /// Whether that call only asks, by an operation that changes nothing else.
+    asks: bool,
     width: Option<u32>,
     items: u32,
     fails_at: Option<u32>,
 }
 
 fn made(needs: &[usize], writes: bool) -> Made {
-    Made { needs: needs.to_vec(), writes, sends: None, width: None, items: 1, fails_at: None }
+    Made { needs: needs.to_vec(), writes, sends: None, asks: false, width: None, items: 1, fails_at: None }
 }
 
 fn fan_out(made: Made, width: u32, items: u32) -> Made {
@@ -56,12 +58,13 @@ fn created(steps: &[Made], budget: BudgetRecord) -> Event {
     let step = |(number, made): (usize, &Made)| StepRecord {
         id: id(number),
         operation: "acme:tools/tree.write".parse().unwrap(),
-        effect: match (made.sends, made.writes) {
+        effect: match (made.sends.filter(|_| !made.asks), made.writes) {
             (Some(_), _) => Effect::External,
             (None, true) => Effect::Write,
             (None, false) => Effect::Read,
         },
         idempotent: made.sends == Some(true),
+        discloses: made.asks,
         depends_on: made.needs.iter().map(|&need| id(need)).collect(),
         fan_out: made.width,
         gate: false,
@@ -143,14 +146,19 @@ fn staged(step: usize, item: Option<u32>, attempt: Attempt) -> Event {
 }
 
 fn held(step: usize, item: Option<u32>, attempt: Attempt) -> Event {
+    held_by(base::Capability::HttpSend, step, item, attempt)
+}
+
+fn held_by(capability: base::Capability, step: usize, item: Option<u32>, attempt: Attempt) -> Event {
     let CallRecord { operation, input, usage, .. } = call(step, item);
     let held = HeldRecord {
         operation,
         input,
-        capability: base::Capability::HttpSend,
+        capability,
         target: format!("POST to {step} {item:?}"),
         request: digest(&format!("request of {step} {item:?}")),
         tape: digest(&format!("tape of {step} {item:?}")),
+        number: 0,
     };
     Event::CallHeld { path: path(step, item), attempt, held, usage, denied: Vec::new(), log: None }
 }
@@ -565,7 +573,9 @@ fn carry_out(
         Command::Call { step, item, attempt }
             if steps[step].sends.is_some() && !state.steps()[step].tapes.contains_key(&item.unwrap_or(0)) =>
         {
-            vec![held(step, item, attempt)]
+            let capability =
+                if steps[step].asks { base::Capability::HttpRead } else { base::Capability::HttpSend };
+            vec![held_by(capability, step, item, attempt)]
         }
         Command::Call { step, item, attempt } if steps[step].writes => vec![staged(step, item, attempt)],
         Command::Call { step, item, attempt } if steps[step].sends.is_some() => {
@@ -630,16 +640,17 @@ fn carry_out(
 fn any_plan() -> impl Strategy<Value = Vec<Made>> {
     let step = (
         proptest::collection::btree_set(0..8_usize, 0..3),
-        (any::<bool>(), proptest::option::weighted(0.3, any::<bool>())),
+        (any::<bool>(), proptest::option::weighted(0.3, any::<bool>()), any::<bool>()),
         proptest::option::of((1..4_u32, 0..5_u32)),
         proptest::option::weighted(0.1, 0..5_u32),
     );
     proptest::collection::vec(step, 1..8).prop_map(|steps| {
         let mut plan: Vec<Made> = Vec::new();
-        for (number, (needs, (writes, sends), width, fails_at)) in steps.into_iter().enumerate() {
+        for (number, (needs, (writes, sends, asks), width, fails_at)) in steps.into_iter().enumerate() {
             let needs: BTreeSet<usize> = needs.into_iter().filter(|&need| need < number).collect();
             let (width, items) = width.map_or((None, 1), |(width, items)| (Some(width), items));
-            plan.push(Made { needs: needs.into_iter().collect(), writes, sends, width, items, fails_at });
+            let (needs, asks) = (needs.into_iter().collect(), asks && sends.is_some());
+            plan.push(Made { needs, writes, sends, asks, width, items, fails_at });
         }
         plan
     })
@@ -666,7 +677,7 @@ proptest! {
         }
         for (world, may_repeat) in [(&calm_world, false), (&wild_world, true)] {
             for (&(step, item, attempt), &count) in &world.sent {
-                let repeats = may_repeat && plan[step].sends == Some(true);
+                let repeats = may_repeat && (plan[step].sends == Some(true) || plan[step].asks);
                 prop_assert!(count == 1 || repeats, "{step} {item:?} {attempt} was sent {count} times");
             }
         }
@@ -746,4 +757,37 @@ fn a_held_call_goes_through_its_approval_to_its_answer() {
     log.claim();
     log.add(Event::RunCancelled { by: "me".into(), reason: None });
     assert_eq!(log.state.steps()[0].phase, Phase::Unknown);
+}
+
+/// What an operation asks a server for could hold what it read: its step is one of those that never
+/// overlap, whatever its effect. To ask again tells nobody anything new.
+#[test]
+fn a_step_that_discloses_goes_alone_and_asks_again_after_a_crash() {
+    let attempt = Attempt::FIRST;
+    let asking = Made { sends: Some(false), asks: true, ..made(&[], false) };
+    let mut log = Log::new(&[asking, made(&[], true), made(&[], false)], NO_BUDGET);
+    let call_of = |step| Command::Call { step, item: None, attempt };
+    assert_eq!(log.next(), [call_of(0), call_of(2)], "a write waits, a read does not");
+    assert!(log.refuses(completed(0, None)).is_some(), "a result that went through no gate");
+    let held = |number| {
+        let mut event = held_by(base::Capability::HttpRead, 0, None, attempt);
+        if let Event::CallHeld { held, .. } = &mut event {
+            held.number = number;
+        }
+        event
+    };
+    assert!(log.refuses(held(1)).is_some(), "a second call before the first");
+    log.add(held(0));
+    let first = binding(&log.state, 0).digest();
+    log.add(requested(&log.state, 0));
+    log.add(granted(first));
+    log.add(Event::ApprovalConsumed { digest: first });
+    log.add(Event::EffectsIntended { step: id(0), attempt });
+    log.claim();
+    assert_eq!(log.next(), [Command::Send { step: 0, attempt }, call_of(2)]);
+    log.add(answered(0, None, attempt));
+    // The same request a second time is another approval's.
+    log.add(held(1));
+    assert_ne!(binding(&log.state, 0).digest(), first);
+    log.add(requested(&log.state, 0));
 }

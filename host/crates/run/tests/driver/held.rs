@@ -8,7 +8,11 @@ use run::{RunStatus, StepStatus};
 use crate::world::{Stage, of_step, pending, plan, step, text};
 
 fn stage() -> Stage {
-    let send = step("send", "mail.send", &[], vec![text("hello")]);
+    stage_of("mail.send")
+}
+
+fn stage_of(operation: &str) -> Stage {
+    let send = step("send", operation, &[], vec![text("hello")]);
     Stage::new(plan(vec![send], &[("answer", of_step("send"))]))
 }
 
@@ -36,7 +40,17 @@ async fn a_call_is_sent_once_after_its_approval_and_the_guest_goes_on_with_the_a
 
 #[tokio::test]
 async fn a_guest_that_makes_another_call_the_second_time_goes_stale() {
-    let stage = stage();
+    goes_stale("mail.send").await;
+}
+
+/// An operation that only asks does no more without a question: its effect is `read`.
+#[tokio::test]
+async fn a_guest_that_asks_for_something_else_the_second_time_goes_stale() {
+    goes_stale("web.ask").await;
+}
+
+async fn goes_stale(operation: &str) {
+    let stage = stage_of(operation);
     stage.drive().await;
     let first = stage.pending();
     stage.approve(&first).unwrap();

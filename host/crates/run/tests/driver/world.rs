@@ -128,12 +128,15 @@ impl World {
                 returned(Value::String(path))
             }
             // Comes to an outgoing call, and goes on with its answer.
-            "mail.send" => match request.tape.as_deref() {
+            "mail.send" | "web.ask" => match request.tape.as_deref() {
                 None | Some(b"") => {
                     let text = format!("{}{}", argument(0), self.mood.lock().unwrap());
                     let (target, call) = (format!("POST {text}"), text.into_bytes());
                     CallOutcome::Held(HeldCall {
-                        capability: base::Capability::HttpSend,
+                        capability: match request.operation.local().as_str() {
+                            "web.ask" => base::Capability::HttpRead,
+                            _ => base::Capability::HttpSend,
+                        },
                         target,
                         call,
                         tape: Vec::new(),
@@ -367,6 +370,7 @@ pub(crate) fn step(id: &str, operation: &str, needs: &[&str], arguments: Vec<Exp
         "text.join" => (Effect::Pure, vec![strings], Type::String),
         "tree.write" | "tree.append" => (Effect::Write, vec![Type::String, Type::String], Type::String),
         "mail.send" => (Effect::External, vec![Type::String], Type::String),
+        "web.ask" => (Effect::Read, vec![Type::String], Type::String),
         "tree.sneak" => (Effect::Read, vec![Type::String, Type::String], Type::String),
         _ => (Effect::Pure, vec![], Type::String),
     };
@@ -380,12 +384,13 @@ pub(crate) fn step(id: &str, operation: &str, needs: &[&str], arguments: Vec<Exp
         operation: format!("acme:tools/{operation}").parse().unwrap(),
         effect,
         idempotent: operation != "mail.send",
+        discloses: operation == "web.ask",
         capabilities: Vec::new(),
         arguments: function.params.iter().map(|field| field.name.clone()).zip(arguments).collect(),
         function,
         for_each: None,
         depends_on: needs.iter().map(|need| need.parse::<StepId>().unwrap()).collect(),
-        gate: effect.has_side_effects(),
+        gate: effect.has_side_effects() || operation == "web.ask",
         approval: None,
         limits: Limits::DEFAULT,
         statement: digest("statement"),
