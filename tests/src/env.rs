@@ -26,6 +26,35 @@ pub fn program() -> PathBuf {
     program
 }
 
+/// Says where guests are to run in tests that do not decide it themselves.
+const ISOLATION: &str = "CAPSTAN_TEST_ISOLATION";
+
+/// Where guests are to run, if these tests run once more for that.
+#[must_use]
+pub fn isolation() -> Option<String> {
+    std::env::var(ISOLATION).ok()
+}
+
+/// The line of `config.toml` that says where guests are to run, if any.
+#[must_use]
+pub fn isolation_line() -> String {
+    isolation().map_or(String::new(), |isolation| format!("isolation = \"{isolation}\"\n"))
+}
+
+/// Runs tests of this binary once more, with guests in the other place than they are by default.
+///
+/// # Panics
+/// If one of them fails.
+pub fn run_isolated(isolation: &str, names: &[&str]) {
+    if self::isolation().is_some() {
+        return;
+    }
+    let test = std::env::current_exe().expect("the test has a path");
+    let again = finish(Command::new(test).args(names).env(ISOLATION, isolation));
+    assert_eq!(again.code, Some(0), "with guests in the other place:\n{}", again.said());
+    assert!(!again.stdout.contains("running 0 tests"), "no test has such a name");
+}
+
 /// How a command ended and what it said.
 #[derive(Debug)]
 #[must_use]
@@ -100,7 +129,25 @@ impl Env {
     pub fn with_home() -> Self {
         let env = Self::new();
         drop(env.run(["init"]).exits(0));
+        if let Some(isolation) = isolation() {
+            env.isolate(&isolation);
+        }
         env
+    }
+
+    /// Sets where guests run: `thread` or `process`.
+    pub fn isolate(&self, isolation: &str) {
+        let path = self.home().join("config.toml");
+        let text = fs::read_to_string(&path).expect("there are settings");
+        let (mode, line) = ("mode = \"solo\"\n", format!("isolation = \"{isolation}\"\n"));
+        let rest =
+            text.strip_prefix("# Capstan's settings. Trust is in trust.toml, grants are in grants.toml.\n");
+        let rest = rest.unwrap_or(&text).strip_prefix(mode).expect("the mode is first");
+        let rest = rest
+            .split_once('\n')
+            .filter(|(first, _)| first.starts_with("isolation"))
+            .map_or(rest, |two| two.1);
+        fs::write(path, format!("{mode}{line}{rest}")).expect("settings can be written");
     }
 
     /// A place with a home in which `capstan:files` and `capstan:text` are installed, and files may

@@ -4,4 +4,4 @@
 pub mod env;
 pub mod golden;
 
-pub use env::{Env, Outcome, finish, program, repository};
+pub use env::{Env, Outcome, finish, isolation_line, program, repository, run_isolated};

@@ -14,6 +14,7 @@ pub(super) enum Command {
     SignUnchecked(SignUncheckedArgs),
     Compile(CompileArgs),
     Confine(ConfineArgs),
+    Worker(WorkerArgs),
 }
 
 /// Compile the component on standard input, within bounds
@@ -36,6 +37,12 @@ pub(super) struct ConfineArgs {
     #[arg(long)]
     inside: bool,
 }
+
+/// Run guests, confined, for the process at the other end of standard input, which is a socket
+///
+/// What calls start for themselves where `config.toml` says `isolation = "process"`.
+#[derive(Debug, clap::Args)]
+pub(super) struct WorkerArgs {}
 
 /// Sign a pack whose parts contradict each other
 ///
@@ -61,6 +68,7 @@ pub(super) fn exec(command: Command, context: &Context) -> Result<Output, Failur
         Command::SignUnchecked(args) => args,
         Command::Compile(args) => return Ok(compile(&args, context)),
         Command::Confine(args) => return Ok(confine(&args, context)),
+        Command::Worker(WorkerArgs {}) => return Ok(worker(context)),
     };
     let (says, key) = (args.says.as_deref(), args.key.as_deref());
     let view = context.app.pack_sign_unchecked(&args.folder, says, key, args.sequence)?;
@@ -87,6 +95,17 @@ fn compile(args: &CompileArgs, context: &Context) -> Output {
 fn confine(args: &ConfineArgs, context: &Context) -> Output {
     let done = Output::done("", &());
     match app::confine_program(args.inside) {
+        Ok(()) => done,
+        Err(error) => {
+            context.ui.say(&error.to_string(), true);
+            done.exit(Exit::Failed)
+        }
+    }
+}
+
+fn worker(context: &Context) -> Output {
+    let done = Output::done("", &());
+    match app::work() {
         Ok(()) => done,
         Err(error) => {
             context.ui.say(&error.to_string(), true);

@@ -31,12 +31,14 @@ pub(crate) fn run(tree: &Tree) -> Result<(), Failure> {
     }
     fs::create_dir_all(&folder).map_err(Failure::cannot("make a folder"))?;
     let examples = tree.target().join("debug/examples");
-    say("\na fresh call, 1 KB of JSON in and out, all limits, against wasmtime alone");
-    measure(Command::new(examples.join("fresh_call")).arg(ROUNDS))?;
+    say(
+        "\na fresh call, 1 KB of JSON in and out, all limits, against wasmtime alone, and in a worker process",
+    );
+    measure(Command::new(examples.join("fresh_call")).arg(ROUNDS).arg(built.capstan.program()))?;
     say("\na durable pure step against one commit with synchronous=FULL, in the same folder");
     measure(Command::new(examples.join("durable_step")).arg(folder.join("step")).arg(ROUNDS))?;
     fsyncs(&examples.join("durable_step"), &folder.join("traced"))?;
-    say("\n`op call` from process start to result, the compiled code in the cache");
+    say("\n`op call` from process start to result, the compiled code in the cache, and in a worker process");
     op_call(&built, &folder)
 }
 
@@ -78,18 +80,24 @@ fn op_call(built: &Built, folder: &Path) -> Result<(), Failure> {
     let text = text.to_str().ok_or_else(|| Failure::new("a path is not UTF-8"))?;
     phase::output(&mut capstan(&["init"]))?;
     phase::output(&mut capstan(&["pack", "install", text, "--trust", &built.fingerprint]))?;
-    let (mut calls, mut starts) = (Vec::new(), Vec::new());
+    let settings = home.join("config.toml");
+    let text = fs::read_to_string(&settings).map_err(Failure::cannot("read settings"))?;
+    let isolate = |place: &str| {
+        let text = format!("isolation = \"{place}\"\n{text}");
+        fs::write(&settings, text).map_err(Failure::cannot("write settings"))
+    };
+    let call = ["op", "call", "capstan:text/words.count", r#"{"text": "one two"}"#];
+    let [mut starts, mut threads, mut processes] = [Vec::new(), Vec::new(), Vec::new()];
     for _ in 0..STARTS {
-        calls.push(timed(&mut capstan(&[
-            "op",
-            "call",
-            "capstan:text/words.count",
-            r#"{"text": "one two"}"#,
-        ]))?);
+        isolate("thread")?;
+        threads.push(timed(&mut capstan(&call))?);
+        isolate("process")?;
+        processes.push(timed(&mut capstan(&call))?);
         starts.push(timed(&mut capstan(&["--version"]))?);
     }
     print(&row("start alone", &mut starts));
-    print(&row("op call", &mut calls));
+    print(&row("on a thread", &mut threads));
+    print(&row("in a worker", &mut processes));
     Ok(())
 }
 

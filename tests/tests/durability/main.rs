@@ -14,3 +14,4 @@ mod secrets;
 mod storage;
 mod sweep;
 mod targets;
+mod workers;

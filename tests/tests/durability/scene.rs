@@ -6,7 +6,7 @@ use std::process::Command;
 use std::sync::OnceLock;
 
 use serde_json::Value;
-use tests::env::finish;
+use tests::env::{finish, isolation};
 use tests::{Env, Outcome, repository};
 
 /// What the witness adds: a second one would be seen.
@@ -143,7 +143,8 @@ pub fn count(events: &[String], kind: &str) -> usize {
 fn template() -> &'static Path {
     static TEMPLATE: OnceLock<PathBuf> = OnceLock::new();
     TEMPLATE.get_or_init(|| {
-        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("durability");
+        let name = isolation().unwrap_or_else(|| "durability".to_owned());
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
         drop(fs::remove_dir_all(&folder));
         let env = Env::with_home();
         prepare(

@@ -18,7 +18,7 @@ use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use tests::{Env, repository};
+use tests::{Env, isolation_line, repository};
 
 use crate::guest::call;
 
@@ -53,7 +53,8 @@ fn with_programs(grants: &[&str]) -> Env {
 fn configure(env: &Env, more: &str) {
     let programs = env.folder().join("programs");
     let path = json!([programs, "/usr/local/bin", "/usr/bin", "/bin"]);
-    let text = format!("mode = \"solo\"\n[exec]\npath = {path}\n{more}\n");
+    let isolation = isolation_line();
+    let text = format!("mode = \"solo\"\n{isolation}[exec]\npath = {path}\n{more}\n");
     fs::write(env.home().join("config.toml"), text).unwrap();
 }
 

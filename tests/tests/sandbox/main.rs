@@ -25,3 +25,4 @@ mod races;
 mod spinning_start;
 mod tampering;
 mod tightening;
+mod workers;

@@ -6,12 +6,13 @@ use std::sync::{Arc, OnceLock};
 use base::{Clock, Code, Digest, NoProbe, PackId, Probe, Refusal};
 use engine::{
     CacheSettings, CompileError, Compiler, Engine, EngineSettings, ExecRunner, ExecSettings, HttpClient,
-    HttpSettings, LoadError, Program,
+    HttpSettings, LoadError, Program, WorkerSettings, Workers,
 };
 use journal::Journal;
 use pack::{Store, VerifiedPack};
 use zeroize::Zeroizing;
 
+use crate::config::Isolation;
 use crate::home::CACHE_SECRET;
 use crate::kill::{KillAt, KillProbe};
 use crate::secrets::Secrets;
@@ -153,6 +154,28 @@ impl App {
             limits: config.exec_limits,
         });
         Ok(self.exec.get_or_init(|| exec).clone())
+    }
+
+    /// Workers for the guests of one run or call, where the settings ask for them.
+    pub(crate) fn workers(&self) -> Result<Option<Workers>, Error> {
+        match config::load(&self.home)?.isolation {
+            Isolation::Thread => Ok(None),
+            Isolation::Process => self.open_workers().map(Some),
+        }
+    }
+
+    pub(crate) fn open_workers(&self) -> Result<Workers, Error> {
+        let settings = WorkerSettings {
+            program: "/proc/self/exe".into(),
+            arguments: ["--home", "/", "internal", "worker"].map(Into::into).to_vec(),
+        };
+        Workers::open(settings).map_err(|error| {
+            let refusal = Refusal::new(Code::IsolationUnavailable, error.to_string());
+            let file = self.home.file(config::FILE);
+            let hint =
+                format!("run guests on threads instead: `isolation = \"thread\"` in `{}`", file.display());
+            Error::Refused(refusal.hint("capstan doctor").hint(hint))
+        })
     }
 
     /// The secret is made on first use; a damaged one is replaced, which only empties the cache.

@@ -18,6 +18,9 @@ pub(crate) const NEW: &str = "\
 # Capstan's settings. Trust is in trust.toml, grants are in grants.toml.
 mode = \"solo\"
 
+# Where guests run: on a thread of this process, or each pack in a confined process of its own.
+# isolation = \"thread\"
+
 # What compiling one component may use, in a process of its own.
 # [compile]
 # memory = \"4GiB\"   # address space
@@ -53,6 +56,8 @@ mode = \"solo\"
 /// The settings.
 #[derive(Debug, Clone)]
 pub(crate) struct Config {
+    /// Where guests run.
+    pub(crate) isolation: Isolation,
     /// What compiling one component may use.
     pub(crate) compile: CompileLimits,
     /// Where programs are looked for that packs are granted to run.
@@ -71,6 +76,8 @@ struct File {
     #[serde(default, rename = "mode")]
     _mode: Option<Mode>,
     #[serde(default)]
+    isolation: Isolation,
+    #[serde(default)]
     compile: Compile,
     #[serde(default)]
     exec: Exec,
@@ -86,6 +93,17 @@ enum Allowed {
     All(bool),
     Scopes(Vec<String>),
     Limits(BTreeMap<String, String>),
+}
+
+/// Where guests run.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Isolation {
+    /// On threads of this process.
+    #[default]
+    Thread,
+    /// In confined worker processes.
+    Process,
 }
 
 /// Who approves. The one mode that there is.
@@ -143,7 +161,7 @@ pub(crate) fn load(home: &Home) -> Result<Config, Error> {
     let ceiling = file.ceiling.map(ceiling).transpose()?.unwrap_or_default();
     let secrets = file.secrets.iter().map(|(name, place)| variable(name, place));
     let secrets = secrets.collect::<Result<_, _>>()?;
-    Ok(Config { compile, ceiling, exec_path, exec_limits, secrets })
+    Ok(Config { isolation: file.isolation, compile, ceiling, exec_path, exec_limits, secrets })
 }
 
 /// The ceiling: an allow-list, so that a line which says nothing is a mistake.

@@ -6,10 +6,11 @@ use base::Refusal;
 use journal::Journal;
 
 use crate::app::App;
+use crate::config::Isolation;
 use crate::health::Findings;
 use crate::home::access;
 use crate::view::HealthView;
-use crate::{keys, trust};
+use crate::{Error, config, keys, trust};
 
 impl App {
     /// Checks this machine and the home folder.
@@ -37,6 +38,7 @@ impl App {
             self.check_packs(&mut findings);
         }
         check_machine(&mut findings);
+        self.check_isolation(&mut findings);
         self.check_confinement(&mut findings);
         findings.view("this machine and home".to_owned())
     }
@@ -97,6 +99,28 @@ impl App {
                 let hint = Some(format!("edit `{home}/grants.toml`"));
                 findings.add("error", "grants", error.to_string(), hint);
             }
+        }
+    }
+
+    /// Where guests run, and whether they could in processes of their own.
+    fn check_isolation(&self, findings: &mut Findings) {
+        let is_process = match config::load(&self.home) {
+            Ok(config) => config.isolation == Isolation::Process,
+            Err(error) => return findings.add("error", "isolation", error.to_string(), None),
+        };
+        let place = if is_process { "in confined processes of their own" } else { "on threads" };
+        findings.ok("isolation", format!("guests run {place}"));
+        match self.open_workers() {
+            Ok(workers) => {
+                for held in workers.holds() {
+                    findings.ok("isolation", format!("a process for guests cannot {}", held.what));
+                }
+            }
+            Err(Error::Refused(refusal)) if is_process => {
+                let hint = refusal.hints.last().cloned();
+                findings.add("error", "isolation", coded(&refusal), hint);
+            }
+            Err(error) => findings.add("note", "isolation", error.to_string(), None),
         }
     }
 

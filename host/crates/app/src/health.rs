@@ -110,7 +110,7 @@ impl App {
         let text = || Some(Box::new(Type::String));
         let standing = Standing::none(id.clone());
         let authority = Authority::of(&pack.manifest().request, &standing, &consent.ceiling, Effect::Pure);
-        let report = program.invoke(Invocation {
+        let report = program.within(self.workers()?).invoke(Invocation {
             interface: HEALTH.to_owned(),
             function: "check".to_owned(),
             signature: FunctionType {

@@ -40,7 +40,7 @@ mod view;
 pub use app::{App, Settings};
 pub use base::{Change, ChangeKind, ChangeSet, Code, CodeClass};
 pub use deceptive::is_deceptive;
-pub use engine::{CompileError, compile_from_stdin, confine_program};
+pub use engine::{CompileError, compile_from_stdin, confine_program, work};
 pub use error::Error;
 pub use grants::GrantOptions;
 pub use home::Home;

@@ -144,7 +144,7 @@ impl App {
         let signature = signature(pack, local)?;
         let arguments = arguments(&options.arguments, signature, local)?;
         let (interface, function) = local.split_once('.').unwrap_or((local, ""));
-        let program = self.program(pack)?;
+        let program = self.program(pack)?.within(self.workers()?);
         let roots = Arc::new(open_roots(&self.home, &options.workspace, &options.roots)?);
         let invocation = Invocation {
             interface: interface.to_owned(),

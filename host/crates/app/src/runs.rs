@@ -42,9 +42,9 @@ impl App {
             let action = action.to_owned();
             move |source| Error::Io { action, source }
         };
-        let mut programs = BTreeMap::new();
+        let (mut programs, workers) = (BTreeMap::new(), self.workers()?);
         for (pack_id, pack) in &packs.packs {
-            programs.insert(pack_id.clone(), self.program(pack)?);
+            programs.insert(pack_id.clone(), self.program(pack)?.within(workers.clone()));
         }
         let calls = Calls {
             packs,

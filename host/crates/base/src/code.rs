@@ -134,6 +134,7 @@ codes! {
     CallFailed = "E-CALL-FAILED", Failed, "the operation returned its own error";
     CallDiverged = "E-CALL-DIVERGED", Failed, "run again after an approved call, the operation did not repeat what it had done before";
     CallUnknown = "E-CALL-UNKNOWN", Refused, "an approved call may or may not have been made, and may not be made twice";
+    IsolationUnavailable = "E-ISOLATION-UNAVAILABLE", Refused, "guests cannot be held in processes of their own on this machine, as `config.toml` asks";
     CallTrapped = "E-CALL-TRAPPED", Failed, "the guest was stopped by a limit or by itself";
     Usage = "E-USAGE", Malformed, "the command cannot be carried out as it was typed";
     CallArguments = "E-CALL-ARGUMENTS", Malformed, "the arguments do not have the operation's types";

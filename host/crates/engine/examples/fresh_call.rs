@@ -1,7 +1,10 @@
 //! Measures one fresh call with all limits against the least that wasmtime can do for the same call:
 //! a new store, an instance, a typed call. Interleaved, so that both meet the same machine.
 //!
-//! `cargo run -p engine --example fresh_call -- 10000`
+//! With the program's path as a second argument, also the same call in a worker process, and what
+//! the first call of a run costs in either place.
+//!
+//! `cargo run -p engine --example fresh_call -- 10000 target/debug/capstan`
 
 #![expect(clippy::disallowed_methods, reason = "it measures durations")]
 
@@ -13,7 +16,7 @@ use base::{Clock, Digest, Effect, Limits, PackId, Timestamp};
 use engine::files::Roots;
 use engine::{
     ArtifactError, Artifacts, CancelToken, Engine, EngineSettings, ExecLimits, ExecRunner, ExecSettings,
-    HostContext, HttpClient, HttpSettings, Invocation, Outcome, Program,
+    HostContext, HttpClient, HttpSettings, Invocation, Outcome, Program, WorkerSettings, Workers,
 };
 use values::{Field, FunctionType, Type};
 use wasmtime::Store;
@@ -127,6 +130,54 @@ fn percentile(times: &mut [Duration], of_hundred: usize) -> f64 {
     times.get(times.len() * of_hundred / 100).map_or(0.0, |time| time.as_secs_f64() * 1e6)
 }
 
+/// Rounds of starting workers, which take long.
+const STARTS: usize = 100;
+
+/// The call on a thread against the call in a worker, then the first call of a run in either place.
+#[expect(clippy::print_stdout, reason = "a measurement is for reading")]
+fn isolated(
+    program: &Program,
+    template: &Invocation,
+    arguments: &str,
+    path: &str,
+    rounds: usize,
+) -> Result<(), Failure> {
+    let arguments_of = ["--home", "/", "internal", "worker"].map(Into::into).to_vec();
+    let settings = WorkerSettings { program: path.into(), arguments: arguments_of };
+    let workers = Workers::open(settings.clone())?;
+    let within = program.clone().within(Some(workers));
+    let timed = |program: &Program| -> Result<Duration, Failure> {
+        let started = Instant::now();
+        ours(program, template, arguments)?;
+        Ok(started.elapsed())
+    };
+    timed(&within)?;
+    let (mut here, mut there) = (Vec::new(), Vec::new());
+    for _ in 0..rounds {
+        here.push(timed(program)?);
+        there.push(timed(&within)?);
+    }
+    let (mut first_here, mut first_there) = (Vec::new(), Vec::new());
+    for _ in 0..STARTS.min(rounds) {
+        first_here.push(timed(program)?);
+        let started = Instant::now();
+        let workers = Workers::open(settings.clone())?;
+        timed(&program.clone().within(Some(workers)))?;
+        first_there.push(started.elapsed());
+    }
+    for (name, times) in [
+        ("thread", &mut here),
+        ("process", &mut there),
+        ("thread 1", &mut first_here),
+        ("process 1", &mut first_there),
+    ] {
+        println!("{name:9} p50 {:7.1} us   p99 {:7.1} us", percentile(times, 50), percentile(times, 99));
+    }
+    println!("per call  p50 {:+7.1} us", percentile(&mut there, 50) - percentile(&mut here, 50));
+    println!("at start  p50 {:+7.1} us", percentile(&mut first_there, 50) - percentile(&mut first_here, 50));
+    Ok(())
+}
+
 #[expect(clippy::print_stdout, reason = "a measurement is for reading")]
 fn main() -> Result<(), Failure> {
     let rounds: usize = std::env::args().nth(1).map_or(Ok(10_000), |text| text.parse())?;
@@ -146,8 +197,11 @@ fn main() -> Result<(), Failure> {
         our_times.push(started.elapsed());
     }
     for (name, times) in [("bare", &mut bare_times), ("engine", &mut our_times)] {
-        println!("{name:7} p50 {:7.1} us   p99 {:7.1} us", percentile(times, 50), percentile(times, 99));
+        println!("{name:9} p50 {:7.1} us   p99 {:7.1} us", percentile(times, 50), percentile(times, 99));
     }
-    println!("ratio   p50 {:7.2}", percentile(&mut our_times, 50) / percentile(&mut bare_times, 50));
-    Ok(())
+    println!("ratio     p50 {:7.2}", percentile(&mut our_times, 50) / percentile(&mut bare_times, 50));
+    match std::env::args().nth(2) {
+        Some(path) => isolated(&program, &template, &arguments, &path, rounds),
+        None => Ok(()),
+    }
 }

@@ -5,6 +5,7 @@
 use std::time::{Duration, Instant};
 
 use base::{Limits, Usage};
+use serde::{Deserialize, Serialize};
 use wasmtime::ResourceLimiter;
 
 use crate::trap::Stop;
@@ -19,6 +20,15 @@ const LIFT_FACTOR: u64 = 4;
 const LOOK: Duration = Duration::from_millis(5);
 /// Memories of all instances of a call, and tables likewise, as multiples of the instances.
 const PER_INSTANCE: usize = 2;
+
+/// The counters of a call that two processes move on in turns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Meter {
+    host_call_bytes: u64,
+    host_calls: u64,
+    random_bytes: u64,
+    pub(crate) stdio_bytes: u64,
+}
 
 /// What a call may use, and what it has used.
 pub(crate) struct Budget {
@@ -84,6 +94,31 @@ impl Budget {
     pub(crate) fn replay(&mut self, moved: u64) -> Result<(), Stop> {
         self.check_time()?;
         self.charge(usize::try_from(moved).unwrap_or(usize::MAX))
+    }
+
+    /// The counters as they are now.
+    pub(crate) fn meter(&self, stdio_bytes: u64) -> Meter {
+        let Self { host_call_bytes, host_calls, random_bytes, .. } = *self;
+        Meter { host_call_bytes, host_calls, random_bytes, stdio_bytes }
+    }
+
+    /// Counts what was counted elsewhere: never less than here, and never more than there may be. A
+    /// guest pays at least one unit of fuel for a host call.
+    pub(crate) fn catch_up(&mut self, meter: &Meter) {
+        let Limits { host_call_bytes, fuel, random_bytes, .. } = self.limits;
+        self.host_call_bytes = self.host_call_bytes.max(meter.host_call_bytes.min(host_call_bytes));
+        self.host_calls = self.host_calls.max(meter.host_calls.min(fuel));
+        self.random_bytes = self.random_bytes.max(meter.random_bytes.min(random_bytes));
+    }
+
+    /// Counts memory that was counted elsewhere.
+    pub(crate) fn catch_up_memory(&mut self, bytes: u64) {
+        self.memory = self.memory.max(bytes.min(self.limits.memory_bytes));
+    }
+
+    /// Memory of the guest, in bytes.
+    pub(crate) fn memory(&self) -> u64 {
+        self.memory
     }
 
     /// Counts a file or folder that is looked at, read or staged.

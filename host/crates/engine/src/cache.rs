@@ -106,17 +106,22 @@ impl Cache {
     }
 }
 
-/// Loads compiled code: an entry that verified, or what the compiler has just made.
+/// Loads compiled code: an entry that verified, what the compiler has just made, or in a worker what
+/// its parent sent.
 pub(crate) fn deserialize(engine: &wasmtime::Engine, code: &[u8]) -> Option<Component> {
     // SAFETY: `Component::deserialize` asks that `code` be what `Engine::precompile_component` or
     // `Component::serialize` returned in a compatible engine, unmodified. `code` is a slice of a
-    // buffer that only this process holds. Either this program's own compiler has just made it, here
-    // or in the child that it started and to which nobody else holds the pipe; or the caller verified
-    // an HMAC-SHA-256 over exactly these bytes under a secret that only this user's installation
-    // knows, and only `Cache::write` makes such MACs, over the compiler's output alone. The MAC also covers the entry's key, so an entry cannot be passed off as another
-    // component's, nor one of another wasmtime version or configuration as this one's; wasmtime checks
-    // the latter itself as well. The bytes are copied, not mapped, so later changes of the file do
-    // not reach them.
+    // buffer that only this process holds. There are three ways to it. This program's own compiler has
+    // just made it, here or in the child that it started and to which nobody else holds the pipe. Or
+    // the caller verified an HMAC-SHA-256 over exactly these bytes under a secret that only this
+    // user's installation knows, and only `Cache::write` makes such MACs, over the compiler's output
+    // alone; the MAC also covers the entry's key, so an entry cannot be passed off as another
+    // component's, nor one of another wasmtime version or configuration as this one's. Or this process
+    // is a worker, and its parent sent what `Component::serialize` gave it of a component that it had
+    // loaded by this function, over the socket that it made for that, to which nobody else holds an
+    // end; before that frame nothing of a guest is in this process. wasmtime checks version,
+    // configuration and processor itself as well. The bytes are copied, not mapped, so later changes
+    // of a file do not reach them.
     #[expect(unsafe_code, reason = "wasmtime loads compiled code only through an unsafe function")]
     unsafe {
         Component::deserialize(engine, code).ok()

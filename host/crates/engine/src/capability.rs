@@ -41,8 +41,6 @@ pub(crate) fn inert(guest: &mut Guest) -> Inert<'_> {
     Inert(guest)
 }
 
-impl types::Host for Guest {}
-
 /// What a guest is told of a request without a response.
 ///
 /// # Errors

@@ -20,6 +20,7 @@ mod filter;
 mod inside;
 mod mounts;
 mod outside;
+pub(crate) mod resident;
 mod resources;
 mod trial;
 

@@ -86,13 +86,13 @@ impl Engine {
             return Err(LoadError::Digest { expected: *digest });
         }
         if let Some(loaded) = self.programs().get(digest).and_then(Weak::upgrade) {
-            return Ok(Program(loaded));
+            return Ok(Program::new(loaded));
         }
-        let loaded = Arc::new(Loaded::new(self.compiled(component, digest)?)?);
+        let loaded = Arc::new(Loaded::new(self.compiled(component, digest)?, *digest)?);
         let mut programs = self.programs();
         programs.retain(|_, program| program.strong_count() > 0);
         programs.insert(*digest, Arc::downgrade(&loaded));
-        Ok(Program(loaded))
+        Ok(Program::new(loaded))
     }
 
     /// The compiled component: from the cache, else compiled and put there.
@@ -171,7 +171,7 @@ fn config() -> Config {
 
 /// Moves the epoch on from a thread of the operating system, so that no async runtime, however
 /// busy, can stop the clock.
-fn start_clock(engine: &wasmtime::Engine) -> Result<(), EngineError> {
+pub(crate) fn start_clock(engine: &wasmtime::Engine) -> Result<(), EngineError> {
     let engine = engine.weak();
     let tick = move || {
         while let Some(engine) = engine.upgrade() {

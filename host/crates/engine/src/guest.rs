@@ -4,7 +4,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use authority::{Authority, Denied};
 use base::Capability;
+use wasmtime_wasi::{WasiCtxView, WasiView};
 
+use crate::baseline::{Baseline, StoreData};
 use crate::budget::Budget;
 use crate::files::Overlay;
 use crate::random::SeededRandom;
@@ -18,6 +20,24 @@ use crate::{HostContext, LogLine, LogSource, Trap};
 const DENIED_MAX: usize = 64;
 /// What a line costs of the limit beside its text, so that empty lines run out too.
 const LINE_COST: u64 = 1;
+
+impl WasiView for Guest {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        self.baseline().into_wasi().view()
+    }
+}
+
+impl StoreData for Guest {
+    fn budget(&mut self) -> &mut Budget {
+        &mut self.budget
+    }
+
+    fn baseline(&mut self) -> Baseline<'_> {
+        let Self { budget, captured, wasi, random, .. } = self;
+        let captured = Arc::clone(captured);
+        Baseline { budget, captured, wasi, random }
+    }
+}
 
 /// One call's state.
 pub(crate) struct Guest {
@@ -105,7 +125,7 @@ pub(crate) struct Captured {
 }
 
 impl Captured {
-    fn new(limit: u64) -> Self {
+    pub(crate) fn new(limit: u64) -> Self {
         Self { limit, used: 0, lines: Vec::new(), stdout: Vec::new(), stderr: Vec::new() }
     }
 
@@ -134,6 +154,32 @@ impl Captured {
             _ => self.stdout.extend_from_slice(kept),
         }
         if cut.is_empty() { Ok(()) } else { Err(Trap::Stdio.into()) }
+    }
+
+    /// How many bytes were counted.
+    pub(crate) fn used(&self) -> u64 {
+        self.used
+    }
+
+    /// Counts what was counted elsewhere: never less than here, and never more than there may be.
+    pub(crate) fn catch_up(&mut self, used: u64) {
+        self.used = self.used.max(used.min(self.limit));
+    }
+
+    /// Standard output and error, which are taken away.
+    pub(crate) fn take_output(&mut self) -> [Vec<u8>; 2] {
+        [std::mem::take(&mut self.stdout), std::mem::take(&mut self.stderr)]
+    }
+
+    /// Takes over output that was counted elsewhere, as much as there may be.
+    pub(crate) fn adopt_output(&mut self, output: [Vec<u8>; 2]) {
+        let mut room = usize::try_from(self.limit).unwrap_or(usize::MAX);
+        let [stdout, stderr] = output.map(|mut bytes| {
+            bytes.truncate(room);
+            room -= bytes.len();
+            bytes
+        });
+        (self.stdout, self.stderr) = (stdout, stderr);
     }
 
     /// Counts `wanted` bytes, or those of them that are left, and says how many.

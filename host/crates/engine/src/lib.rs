@@ -13,12 +13,16 @@
 //!   authority permits; nothing else here opens a socket.
 //! - A guest never performs an effect. Writes are captured by an overlay; [`files::apply`] is
 //!   called by the host, later, with the bytes that were approved.
+//! - A worker process has no authority: what its guest asks of the host is answered here, by the
+//!   code that answers guests on threads. Nothing that it says is believed further than a guest.
 //! - Nothing that a guest or a file does makes this crate panic.
 //! - The one `unsafe` is in `cache.rs`.
 
+mod baseline;
 mod bindings;
 mod budget;
 mod cache;
+mod call;
 mod capability;
 mod compile;
 mod confine;
@@ -39,6 +43,7 @@ mod tape;
 mod threads;
 mod trap;
 mod wasi;
+mod worker;
 
 pub use compile::{CompileError, CompileLimits, Compiler, compile_from_stdin};
 pub use confine::{ConfineError, Holds, confine_program};
@@ -59,3 +64,4 @@ pub use secret::{
 pub use tape::{ReadTapeError, Tape};
 pub use threads::GuestThreads;
 pub use trap::Trap;
+pub use worker::{IsolationError, WorkerError, WorkerSettings, Workers, work};

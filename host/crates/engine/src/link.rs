@@ -3,12 +3,13 @@
 use std::collections::BTreeSet;
 
 use base::Capability;
-use wasmtime::component::{Component, HasSelf, InstancePre, Linker, ResourceTable};
+use wasmtime::component::{Component, HasData, HasSelf, InstancePre, Linker, ResourceTable};
 use wasmtime_wasi::cli::{WasiCli, WasiCliView as _};
 use wasmtime_wasi::filesystem::{WasiFilesystem, WasiFilesystemView as _};
 use wasmtime_wasi::p2::bindings::{cli, clocks, filesystem, random as wasi_random, sockets, sync};
 use wasmtime_wasi::sockets::{WasiSockets, WasiSocketsView as _};
 
+use crate::baseline::{Baseline, StoreData};
 use crate::bindings::{
     artifacts, clock, exec, files_read, files_write, http_read, http_send, log, random, types,
 };
@@ -16,6 +17,13 @@ use crate::capability::{HasInert, inert};
 use crate::guest::Guest;
 
 type Me = HasSelf<Guest>;
+
+/// Says to wasmtime how to get a [`Baseline`] from a store's data.
+struct HasBaseline;
+
+impl HasData for HasBaseline {
+    type Data<'a> = Baseline<'a>;
+}
 
 /// The capabilities that are live in one linked program.
 pub(crate) type LiveSet = BTreeSet<Capability>;
@@ -43,10 +51,21 @@ pub(crate) fn link(
     imports: &[String],
     live: &LiveSet,
 ) -> Result<InstancePre<Guest>, String> {
+    assemble(component, imports, |linker, capability| {
+        link_capability(linker, capability, live.contains(&capability))
+    })
+}
+
+/// Links exactly the imports, host interfaces by `link_capability`.
+pub(crate) fn assemble<T: StoreData>(
+    component: &Component,
+    imports: &[String],
+    link_capability: impl Fn(&mut Linker<T>, Capability) -> Option<wasmtime::Result<()>>,
+) -> Result<InstancePre<T>, String> {
     let mut linker = Linker::new(component.engine());
     for import in imports {
         let known = match capability_of(import) {
-            Some(capability) => link_capability(&mut linker, capability, live.contains(&capability)),
+            Some(capability) => link_capability(&mut linker, capability),
             None => link_baseline(&mut linker, unversioned(import)),
         };
         known.ok_or_else(|| format!("the host has no `{import}`"))?.map_err(|error| format!("{error:#}"))?;
@@ -85,56 +104,60 @@ fn link_capability(
 }
 
 /// What needs no grant because it reaches nothing.
-fn link_baseline(l: &mut Linker<Guest>, name: &str) -> Option<wasmtime::Result<()>> {
+fn link_baseline<T: StoreData>(l: &mut Linker<T>, name: &str) -> Option<wasmtime::Result<()>> {
     if let Some(interface) = name.strip_prefix("wasi:sockets/") {
         return link_sockets(l, interface);
     }
     Some(match name {
-        "capstan:host/types" => types::add_to_linker::<_, Me>(l, |g| g),
-        "wasi:cli/environment" => cli::environment::add_to_linker::<_, WasiCli>(l, Guest::cli),
-        "wasi:cli/exit" => cli::exit::add_to_linker::<_, WasiCli>(l, Guest::cli),
-        "wasi:cli/stdin" => cli::stdin::add_to_linker::<_, WasiCli>(l, Guest::cli),
-        "wasi:cli/stdout" => cli::stdout::add_to_linker::<_, WasiCli>(l, Guest::cli),
-        "wasi:cli/stderr" => cli::stderr::add_to_linker::<_, WasiCli>(l, Guest::cli),
-        "wasi:cli/terminal-input" => cli::terminal_input::add_to_linker::<_, WasiCli>(l, Guest::cli),
-        "wasi:cli/terminal-output" => cli::terminal_output::add_to_linker::<_, WasiCli>(l, Guest::cli),
-        "wasi:cli/terminal-stdin" => cli::terminal_stdin::add_to_linker::<_, WasiCli>(l, Guest::cli),
-        "wasi:cli/terminal-stdout" => cli::terminal_stdout::add_to_linker::<_, WasiCli>(l, Guest::cli),
-        "wasi:cli/terminal-stderr" => cli::terminal_stderr::add_to_linker::<_, WasiCli>(l, Guest::cli),
-        "wasi:clocks/monotonic-clock" => clocks::monotonic_clock::add_to_linker::<_, Me>(l, |g| g),
-        "wasi:clocks/wall-clock" => clocks::wall_clock::add_to_linker::<_, Me>(l, |g| g),
+        "capstan:host/types" => types::add_to_linker::<_, HasBaseline>(l, T::baseline),
+        "wasi:cli/environment" => cli::environment::add_to_linker::<_, WasiCli>(l, T::cli),
+        "wasi:cli/exit" => cli::exit::add_to_linker::<_, WasiCli>(l, T::cli),
+        "wasi:cli/stdin" => cli::stdin::add_to_linker::<_, WasiCli>(l, T::cli),
+        "wasi:cli/stdout" => cli::stdout::add_to_linker::<_, WasiCli>(l, T::cli),
+        "wasi:cli/stderr" => cli::stderr::add_to_linker::<_, WasiCli>(l, T::cli),
+        "wasi:cli/terminal-input" => cli::terminal_input::add_to_linker::<_, WasiCli>(l, T::cli),
+        "wasi:cli/terminal-output" => cli::terminal_output::add_to_linker::<_, WasiCli>(l, T::cli),
+        "wasi:cli/terminal-stdin" => cli::terminal_stdin::add_to_linker::<_, WasiCli>(l, T::cli),
+        "wasi:cli/terminal-stdout" => cli::terminal_stdout::add_to_linker::<_, WasiCli>(l, T::cli),
+        "wasi:cli/terminal-stderr" => cli::terminal_stderr::add_to_linker::<_, WasiCli>(l, T::cli),
+        "wasi:clocks/monotonic-clock" => {
+            clocks::monotonic_clock::add_to_linker::<_, HasBaseline>(l, T::baseline)
+        }
+        "wasi:clocks/wall-clock" => clocks::wall_clock::add_to_linker::<_, HasBaseline>(l, T::baseline),
         "wasi:filesystem/preopens" => {
-            filesystem::preopens::add_to_linker::<_, WasiFilesystem>(l, Guest::filesystem)
+            filesystem::preopens::add_to_linker::<_, WasiFilesystem>(l, T::filesystem)
         }
         "wasi:filesystem/types" => {
-            sync::filesystem::types::add_to_linker::<_, WasiFilesystem>(l, Guest::filesystem)
+            sync::filesystem::types::add_to_linker::<_, WasiFilesystem>(l, T::filesystem)
         }
-        "wasi:io/error" => {
-            sync::io::error::add_to_linker::<_, HasSelf<ResourceTable>>(l, |g| &mut g.wasi().table)
+        "wasi:io/error" => sync::io::error::add_to_linker::<_, HasSelf<ResourceTable>>(l, |g| {
+            &mut g.baseline().into_wasi().table
+        }),
+        "wasi:io/poll" => sync::io::poll::add_to_linker::<_, HasBaseline>(l, T::baseline),
+        "wasi:io/streams" => sync::io::streams::add_to_linker::<_, HasBaseline>(l, T::baseline),
+        "wasi:random/random" => wasi_random::random::add_to_linker::<_, HasBaseline>(l, T::baseline),
+        "wasi:random/insecure" => wasi_random::insecure::add_to_linker::<_, HasBaseline>(l, T::baseline),
+        "wasi:random/insecure-seed" => {
+            wasi_random::insecure_seed::add_to_linker::<_, HasBaseline>(l, T::baseline)
         }
-        "wasi:io/poll" => sync::io::poll::add_to_linker::<_, Me>(l, |g| g),
-        "wasi:io/streams" => sync::io::streams::add_to_linker::<_, Me>(l, |g| g),
-        "wasi:random/random" => wasi_random::random::add_to_linker::<_, Me>(l, |g| g),
-        "wasi:random/insecure" => wasi_random::insecure::add_to_linker::<_, Me>(l, |g| g),
-        "wasi:random/insecure-seed" => wasi_random::insecure_seed::add_to_linker::<_, Me>(l, |g| g),
         _ => return None,
     })
 }
 
 /// Sockets that can be asked for and never had: no protocol, address or name is allowed.
-fn link_sockets(l: &mut Linker<Guest>, interface: &str) -> Option<wasmtime::Result<()>> {
+fn link_sockets<T: StoreData>(l: &mut Linker<T>, interface: &str) -> Option<wasmtime::Result<()>> {
     Some(match interface {
-        "instance-network" => sockets::instance_network::add_to_linker::<_, WasiSockets>(l, Guest::sockets),
-        "ip-name-lookup" => sockets::ip_name_lookup::add_to_linker::<_, WasiSockets>(l, Guest::sockets),
+        "instance-network" => sockets::instance_network::add_to_linker::<_, WasiSockets>(l, T::sockets),
+        "ip-name-lookup" => sockets::ip_name_lookup::add_to_linker::<_, WasiSockets>(l, T::sockets),
         "network" => {
             let options = sockets::network::LinkOptions::default();
-            sockets::network::add_to_linker::<_, WasiSockets>(l, &options, Guest::sockets)
+            sockets::network::add_to_linker::<_, WasiSockets>(l, &options, T::sockets)
         }
-        "tcp" => sync::sockets::tcp::add_to_linker::<_, WasiSockets>(l, Guest::sockets),
-        "tcp-create-socket" => sockets::tcp_create_socket::add_to_linker::<_, WasiSockets>(l, Guest::sockets),
-        "udp" => sync::sockets::udp::add_to_linker::<_, WasiSockets>(l, Guest::sockets),
+        "tcp" => sync::sockets::tcp::add_to_linker::<_, WasiSockets>(l, T::sockets),
+        "tcp-create-socket" => sockets::tcp_create_socket::add_to_linker::<_, WasiSockets>(l, T::sockets),
+        "udp" => sync::sockets::udp::add_to_linker::<_, WasiSockets>(l, T::sockets),
         "udp-create-socket" => {
-            sync::sockets::udp_create_socket::add_to_linker::<_, WasiSockets>(l, Guest::sockets)
+            sync::sockets::udp_create_socket::add_to_linker::<_, WasiSockets>(l, T::sockets)
         }
         _ => return None,
     })

@@ -2,6 +2,33 @@
 
 use sha2::{Digest as _, Sha256};
 
+use crate::budget::Budget;
+
+/// Where a call's random bytes come from. Each draw is counted and bounded first.
+pub(crate) trait Draws: Send {
+    /// The next `length` bytes.
+    fn draw(&mut self, budget: &mut Budget, length: u64) -> wasmtime::Result<Vec<u8>>;
+
+    /// The next eight bytes as a number.
+    fn draw_number(&mut self, budget: &mut Budget) -> wasmtime::Result<u64>;
+}
+
+impl Draws for SeededRandom {
+    fn draw(&mut self, budget: &mut Budget, length: u64) -> wasmtime::Result<Vec<u8>> {
+        budget.enter(0)?;
+        budget.draw(length)?;
+        let length = usize::try_from(length)?;
+        budget.charge(length)?;
+        Ok(self.bytes(length))
+    }
+
+    fn draw_number(&mut self, budget: &mut Budget) -> wasmtime::Result<u64> {
+        budget.enter(0)?;
+        budget.draw(8)?;
+        Ok(self.number())
+    }
+}
+
 /// SHA-256 in counter mode over a domain string, the seed and the block's number.
 pub(crate) struct SeededRandom {
     seed: [u8; 32],

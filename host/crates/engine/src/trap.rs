@@ -59,6 +59,7 @@ traps! {
     Invalid = "invalid", "the guest broke a rule of the component model, e.g. returned a string that is not text";
     Exit = "exit", "the guest ended its process instead of returning";
     Signature = "signature", "the operation is absent, or its signature is not the one that was checked";
+    Worker = "worker", "the process that ran the guest ended, was late, or did not keep to its protocol";
     Host = "host", "the host failed";
 }
 

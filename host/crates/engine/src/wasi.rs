@@ -9,9 +9,9 @@
 use std::sync::{Arc, Mutex};
 
 use wasmtime::component::ResourceTable;
-use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
+use wasmtime_wasi::{WasiCtx, WasiCtxView};
 
-use crate::guest::{Captured, Guest};
+use crate::guest::Captured;
 
 mod clock;
 mod poll;
@@ -43,17 +43,9 @@ impl Wasi {
     }
 }
 
-impl WasiView for Guest {
-    fn ctx(&mut self) -> WasiCtxView<'_> {
-        let wasi = self.wasi();
-        WasiCtxView { ctx: &mut wasi.ctx, table: &mut wasi.table }
-    }
-}
-
-impl Guest {
-    /// The WASI state, made on first use should a linker have WASI that `Program` did not see.
-    pub(crate) fn wasi(&mut self) -> &mut Wasi {
-        let (captured, resources) = (&self.captured, self.budget.limits.resources);
-        self.wasi.get_or_insert_with(|| Box::new(Wasi::new(captured, resources)))
+impl Wasi {
+    /// As wasmtime-wasi wants it.
+    pub(crate) fn view(&mut self) -> WasiCtxView<'_> {
+        WasiCtxView { ctx: &mut self.ctx, table: &mut self.table }
     }
 }

@@ -16,6 +16,8 @@ mod apply_folders;
 mod cache;
 #[path = "engine/calls.rs"]
 mod calls;
+#[path = "engine/evil_workers.rs"]
+mod evil_workers;
 #[path = "engine/files.rs"]
 mod files;
 #[path = "engine/fixture.rs"]

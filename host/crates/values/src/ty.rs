@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 /// Deepest type that a signature may contain, in levels (`u8` is 1, `list<u8>` is 2). Below the
 /// depth of [`crate::JSON_DEPTH_MAX`], so that every value of every operation has a JSON form that
 /// can be read back, also inside an envelope.
@@ -9,7 +11,7 @@ pub const TYPE_DEPTH_MAX: usize = 48;
 
 /// A WIT value type, named types resolved to their structure (so that equal structures of two
 /// packs are the same type).
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Type {
     /// `bool`
     Bool,
@@ -107,7 +109,7 @@ impl fmt::Write for Brief {
 }
 
 /// A named member of a record, or a named parameter.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Field {
     /// Its kebab-case name.
     pub name: String,
@@ -116,7 +118,7 @@ pub struct Field {
 }
 
 /// A case of a variant.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Case {
     /// Its kebab-case name.
     pub name: String,
@@ -125,7 +127,7 @@ pub struct Case {
 }
 
 /// The signature of an operation.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FunctionType {
     /// The parameters, in order.
     pub params: Vec<Field>,

@@ -5,11 +5,12 @@ use base::Capability;
 use super::Inert;
 use crate::bindings::random;
 use crate::guest::Guest;
+use crate::random::Draws as _;
 
 impl random::Host for Guest {
     fn bytes(&mut self, length: u32) -> wasmtime::Result<Vec<u8>> {
         self.reached.used(Capability::Random);
-        self.draw(u64::from(length))
+        self.random.draw(&mut self.budget, u64::from(length))
     }
 }
 

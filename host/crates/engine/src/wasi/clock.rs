@@ -8,7 +8,7 @@ use wasmtime::component::Resource;
 use wasmtime_wasi::p2::bindings::clocks::{monotonic_clock, wall_clock};
 use wasmtime_wasi::p2::{DynPollable, Pollable, subscribe};
 
-use crate::guest::Guest;
+use crate::baseline::Baseline;
 
 /// How far a look at the clock moves it, in nanoseconds, so that a loop on the time ends.
 const LOOK_NS: u64 = 1_000;
@@ -71,7 +71,7 @@ impl Pollable for Timer {
     }
 }
 
-impl Guest {
+impl Baseline<'_> {
     fn timer(&mut self, at: impl FnOnce(u64) -> u64) -> wasmtime::Result<Resource<DynPollable>> {
         self.budget.enter(0)?;
         let wasi = self.wasi();
@@ -81,7 +81,7 @@ impl Guest {
     }
 }
 
-impl monotonic_clock::Host for Guest {
+impl monotonic_clock::Host for Baseline<'_> {
     fn now(&mut self) -> wasmtime::Result<u64> {
         self.budget.enter(0)?;
         Ok(self.wasi().clock.look())
@@ -100,7 +100,7 @@ impl monotonic_clock::Host for Guest {
     }
 }
 
-impl wall_clock::Host for Guest {
+impl wall_clock::Host for Baseline<'_> {
     fn now(&mut self) -> wasmtime::Result<wall_clock::Datetime> {
         self.budget.enter(0)?;
         Ok(datetime(self.wasi().clock.look()))

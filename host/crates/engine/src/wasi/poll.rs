@@ -7,12 +7,12 @@ use wasmtime::component::Resource;
 use wasmtime_wasi::p2::DynPollable;
 use wasmtime_wasi::p2::bindings::sync::io::poll;
 
-use crate::guest::Guest;
+use crate::baseline::Baseline;
 
 /// What a guest pays for each pollable that it hands over, in host-call bytes.
 const POLLABLE_BYTES: usize = 4;
 
-impl poll::Host for Guest {
+impl poll::Host for Baseline<'_> {
     fn poll(&mut self, pollables: Vec<Resource<DynPollable>>) -> wasmtime::Result<Vec<u32>> {
         self.budget.enter(pollables.len().saturating_mul(POLLABLE_BYTES))?;
         if pollables.is_empty() {
@@ -28,7 +28,7 @@ impl poll::Host for Guest {
     }
 }
 
-impl poll::HostPollable for Guest {
+impl poll::HostPollable for Baseline<'_> {
     fn ready(&mut self, pollable: Resource<DynPollable>) -> wasmtime::Result<bool> {
         self.budget.enter(POLLABLE_BYTES)?;
         Ok(!self.ready_of(&[pollable])?.is_empty())
@@ -43,7 +43,7 @@ impl poll::HostPollable for Guest {
     }
 }
 
-impl Guest {
+impl Baseline<'_> {
     /// The indexes of those that are ready now, without waiting.
     fn ready_of(&mut self, pollables: &[Resource<DynPollable>]) -> wasmtime::Result<Vec<u32>> {
         use wasmtime_wasi::p2::bindings::io::poll::HostPollable as _;

@@ -9,7 +9,7 @@ use wasmtime_wasi::p2::bindings::sync::io::streams::{self, InputStream, OutputSt
 use wasmtime_wasi::p2::{DynPollable, StreamError, StreamResult};
 
 use crate::Trap;
-use crate::guest::Guest;
+use crate::baseline::Baseline;
 use crate::trap::Stop;
 
 /// Most bytes of one read, write of zeroes or splice.
@@ -27,7 +27,7 @@ fn trap(stop: Stop) -> StreamError {
     StreamError::Trap(stop.into())
 }
 
-impl Guest {
+impl Baseline<'_> {
     /// Counts a call that moves `bytes`, at most a chunk of them.
     fn moving(&mut self, bytes: u64) -> StreamResult<u64> {
         let bytes = bytes.min(CHUNK_BYTES);
@@ -36,13 +36,13 @@ impl Guest {
     }
 }
 
-impl streams::Host for Guest {
+impl streams::Host for Baseline<'_> {
     fn convert_stream_error(&mut self, error: StreamError) -> wasmtime::Result<streams::StreamError> {
         streams::Host::convert_stream_error(&mut self.wasi().table, error)
     }
 }
 
-impl streams::HostInputStream for Guest {
+impl streams::HostInputStream for Baseline<'_> {
     fn read(&mut self, stream: Resource<InputStream>, len: u64) -> StreamResult<Vec<u8>> {
         let len = self.moving(len)?;
         plain::HostInputStream::read(&mut self.wasi().table, stream, len)
@@ -73,7 +73,7 @@ impl streams::HostInputStream for Guest {
     }
 }
 
-impl streams::HostOutputStream for Guest {
+impl streams::HostOutputStream for Baseline<'_> {
     fn check_write(&mut self, stream: Resource<OutputStream>) -> StreamResult<u64> {
         self.moving(0)?;
         plain::HostOutputStream::check_write(&mut self.wasi().table, stream)
