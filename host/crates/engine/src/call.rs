@@ -2,16 +2,27 @@
 
 use std::collections::BTreeMap;
 
-use base::ChangeSet;
+use base::{ChangeSet, Limits};
 use values::{FunctionType, Type, Value};
 use wasmtime::component::{ComponentExportIndex, InstancePre, Val};
 use wasmtime::{Store, StoreContextMut, UpdateDeadline};
 
 use crate::baseline::StoreData;
-use crate::convert::{ConvertError, lift, lower};
+use crate::convert::{ConvertError, lift, lower, weight};
 use crate::guest::Guest;
 use crate::trap::{Stop, Trap, classify};
 use crate::{Held, Outcome, Report};
+
+/// Host memory that the arguments of a call may take beside their texts: many small values are much
+/// larger than their JSON. Two lists of [`values::BYTES_MAX`] bytes fit.
+const ARGUMENTS_BYTES_MAX: u64 = 24 << 20;
+
+/// Whether arguments take no more than a call with `limits` may be handed.
+pub(crate) fn fits(arguments: &[Value], limits: &Limits) -> bool {
+    let size = arguments.iter().map(values::json_size).fold(0, u64::saturating_add);
+    let weight = arguments.iter().map(weight).fold(0, u64::saturating_add);
+    size <= limits.host_call_bytes && weight <= ARGUMENTS_BYTES_MAX
+}
 
 /// One call. The store's data is the guest's whole world, or in a worker what is left of it.
 pub(crate) struct Call<T: 'static> {

@@ -18,6 +18,26 @@ fn is_byte(ty: &Type) -> bool {
     matches!(ty, Type::U8)
 }
 
+/// Bytes of host memory that a value takes as wasmtime's, beside its texts, which it keeps.
+pub(crate) fn weight(value: &Value) -> u64 {
+    let one = size_of::<Val>() as u64;
+    let payload = |value: &Option<Box<Value>>| value.as_deref().map_or(0, weight);
+    let all = |items: &[Value]| items.iter().map(weight).fold(0, u64::saturating_add);
+    let inner = match value {
+        Value::Bytes(bytes) => one.saturating_mul(bytes.len() as u64),
+        Value::List(items) | Value::Tuple(items) => all(items),
+        Value::Record(members) => {
+            let named = |(_, value): &(String, Value)| size_of::<String>() as u64 + weight(value);
+            members.iter().map(named).fold(0, u64::saturating_add)
+        }
+        Value::Flags(names) => (names.len() * size_of::<String>()) as u64,
+        Value::Variant { payload: inner, .. } | Value::Option(inner) => payload(inner),
+        Value::Result(Ok(inner) | Err(inner)) => payload(inner),
+        _ => 0,
+    };
+    one.saturating_add(inner)
+}
+
 /// To wasmtime.
 pub(crate) fn lower(value: Value, ty: &Type) -> Result<Val, ConvertError> {
     Ok(match (value, ty) {

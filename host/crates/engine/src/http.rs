@@ -41,6 +41,8 @@ pub struct HttpSettings {
     pub request: Duration,
     /// Requests at the same time, of all calls together.
     pub concurrent: usize,
+    /// Largest body, of a request and of a response, in bytes. A call may be allowed to move less.
+    pub body_bytes: u64,
 }
 
 impl Default for HttpSettings {
@@ -50,6 +52,7 @@ impl Default for HttpSettings {
             connect: Duration::from_secs(10),
             request: Duration::from_secs(30),
             concurrent: 8,
+            body_bytes: 10 << 20,
         }
     }
 }
@@ -121,6 +124,11 @@ impl HttpClient {
         Ok(Self(Arc::new(Shared { tls, settings, requests, resolver: resolve::Resolver::default() })))
     }
 
+    /// Whether a request may have a body of `bytes`.
+    pub(crate) fn takes(&self, bytes: usize) -> bool {
+        bytes as u64 <= self.0.settings.body_bytes
+    }
+
     /// Sends `request` and takes the whole response, on this thread, while the call lasts. The bytes
     /// that came from the server are added to `received`, whatever became of them.
     pub(crate) fn fetch(
@@ -132,7 +140,7 @@ impl HttpClient {
         let mut runtime = tokio::runtime::Builder::new_current_thread();
         let runtime = runtime.enable_io().enable_time().build();
         let runtime = runtime.map_err(|error| HttpError::Connect(error.to_string()))?;
-        let body_max = budget.bytes_left();
+        let body_max = budget.bytes_left().min(self.0.settings.body_bytes);
         let redactor = request.redactor;
         let response = runtime.block_on(async {
             let work = tokio::time::timeout(self.0.settings.request, self.send(request, body_max, received));

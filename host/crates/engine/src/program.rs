@@ -9,7 +9,7 @@ use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{Component, ComponentExportIndex, InstancePre};
 
 use crate::budget::Budget;
-use crate::call::{Call, lower_arguments, report};
+use crate::call::{Call, fits, lower_arguments, report};
 use crate::guest::Guest;
 use crate::link::{LiveSet, capability_of, is_wasi, link, unversioned};
 use crate::{CompileError, Invocation, Report, Trap, Workers};
@@ -192,8 +192,7 @@ impl Program {
         let Some(export) = self.loaded.parts.function(&interface, &function) else {
             return Report::early(Trap::Signature);
         };
-        let size = arguments.iter().map(values::json_size).fold(0, u64::saturating_add);
-        if size > limits.host_call_bytes {
+        if !fits(&arguments, &limits) {
             return Report::early(Trap::Input);
         }
         let params = match lower_arguments(arguments, &signature) {

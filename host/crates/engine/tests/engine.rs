@@ -16,6 +16,8 @@ mod apply_folders;
 mod cache;
 #[path = "engine/calls.rs"]
 mod calls;
+#[path = "engine/endings.rs"]
+mod endings;
 #[path = "engine/evil_workers.rs"]
 mod evil_workers;
 #[path = "engine/files.rs"]
@@ -36,6 +38,8 @@ mod leak;
 mod limits;
 #[path = "engine/live.rs"]
 mod live;
+#[path = "engine/peaks.rs"]
+mod peaks;
 #[path = "engine/reserved.rs"]
 mod reserved;
 #[path = "engine/wasi.rs"]

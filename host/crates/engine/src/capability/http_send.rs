@@ -36,6 +36,9 @@ impl Guest {
                 HttpError::InvalidHeader(format!("`{IDEMPOTENCY_KEY}` is not a guest's to set")).into()
             );
         }
+        if !self.host.http.takes(request.body.len()) {
+            return Err(HttpError::TooLarge.into());
+        }
         let headers = request.headers.iter().map(|header| (header.name.as_str(), header.value.as_str()));
         let headers = admit_headers(headers).map_err(HttpError::InvalidHeader)?;
         let secrets = self.admit_secrets(&request.secrets, &url, &headers)?;

@@ -11,7 +11,7 @@ use super::pool::Workers;
 use super::process::{Broken, Worker};
 use super::wire::{Bytes, Done, End, Order, SLACK_BYTES, Said, Told};
 use crate::budget::Budget;
-use crate::call::report;
+use crate::call::{fits, report};
 use crate::guest::Guest;
 use crate::program::Loaded;
 use crate::trap::{Stop, classify};
@@ -37,8 +37,7 @@ pub(crate) fn call(workers: &Workers, program: &Loaded, invocation: Invocation) 
     if program.parts().function(&interface, &function).is_none() {
         return Report::early(Trap::Signature);
     }
-    let size = arguments.iter().map(values::json_size).fold(0, u64::saturating_add);
-    if size > limits.host_call_bytes {
+    if !fits(&arguments, &limits) {
         return Report::early(Trap::Input);
     }
     let Ok(mut worker) = workers.take(program) else {

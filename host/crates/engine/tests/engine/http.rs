@@ -29,30 +29,32 @@ pub(crate) const TOO_LARGE: u8 = 8;
 pub(crate) const PROTOCOL: u8 = 9;
 pub(crate) const SECRET: u8 = 10;
 
+const IMPORTS: &str = r#"(import "capstan:host/http-read@0.1.0" (instance $http
+    (type $he' (variant (case "denied" string) (case "invalid-url" string) (case "invalid-header" string)
+      (case "resolve" string) (case "refused-address" string) (case "connect" string) (case "tls" string)
+      (case "timeout") (case "too-large") (case "protocol" string)
+      (case "secret" string)))
+    (export "http-error" (type $he (eq $he')))
+    (type $m' (enum "get" "head"))
+    (export "method" (type $m (eq $m')))
+    (type $h' (record (field "name" string) (field "value" string)))
+    (export "header" (type $h (eq $h')))
+    (type $q' (record (field "method" $m) (field "url" string) (field "headers" (list $h))
+      (field "secrets" (list string))))
+    (export "request" (type $q (eq $q')))
+    (type $r' (record (field "status" u16) (field "headers" (list $h)) (field "body" (list u8))))
+    (export "response" (type $r (eq $r')))
+    (export "fetch" (func (param "request" $q) (result (result $r (error $he)))))))"#;
+
+const LOWERED: &str = r#"
+    (core func $fetch (canon lower (func $http "fetch") (memory $memory) (realloc $realloc)))
+    (core instance $host (export "fetch" (func $fetch)))"#;
+
 /// A guest that passes its requests on. A response comes back as a tuple, an error as the number of
 /// its case and its text.
 fn fetcher() -> &'static Program {
     static PROGRAM: OnceLock<Program> = OnceLock::new();
     PROGRAM.get_or_init(|| {
-        let imports = r#"(import "capstan:host/http-read@0.1.0" (instance $http
-            (type $he' (variant (case "denied" string) (case "invalid-url" string) (case "invalid-header" string)
-              (case "resolve" string) (case "refused-address" string) (case "connect" string) (case "tls" string)
-              (case "timeout") (case "too-large") (case "protocol" string)
-                (case "secret" string)))
-            (export "http-error" (type $he (eq $he')))
-            (type $m' (enum "get" "head"))
-            (export "method" (type $m (eq $m')))
-            (type $h' (record (field "name" string) (field "value" string)))
-            (export "header" (type $h (eq $h')))
-            (type $q' (record (field "method" $m) (field "url" string) (field "headers" (list $h))
-                (field "secrets" (list string))))
-            (export "request" (type $q (eq $q')))
-            (type $r' (record (field "status" u16) (field "headers" (list $h)) (field "body" (list u8))))
-            (export "response" (type $r (eq $r')))
-            (export "fetch" (func (param "request" $q) (result (result $r (error $he)))))))"#;
-        let lowered = r#"
-            (core func $fetch (canon lower (func $http "fetch") (memory $memory) (realloc $realloc)))
-            (core instance $host (export "fetch" (func $fetch)))"#;
         let core = format!(
             r#"{USES_HEAP}
             (import "host" "fetch" (func $fetch (param i32 i32 i32 i32 i32 i32 i32 i32)))
@@ -64,8 +66,35 @@ fn fetcher() -> &'static Program {
         let ty = r#"(param "method" u8) (param "url" string) (param "headers" (list (tuple string string)))
             (param "secrets" (list string))
             (result (result (tuple u16 (list (tuple string string)) (list u8)) (error (tuple u8 string))))"#;
-        load(&with_imports(imports, lowered, &core, &[("fetch", ty)]))
+        load(&with_imports(IMPORTS, LOWERED, &core, &[("fetch", ty)]))
     })
+}
+
+/// A guest that says of a response how long its body is.
+pub(crate) fn weigher() -> Program {
+    let core = format!(
+        r#"{USES_HEAP}
+        (import "host" "fetch" (func $fetch (param i32 i32 i32 i32 i32 i32 i32 i32)))
+        (func (export "weigh") (param i32 i32 i32 i32 i32) (result i32)
+          (call $fetch (local.get 0) (local.get 1) (local.get 2) (local.get 3) (local.get 4)
+            (i32.const 0) (i32.const 0) (i32.const 64))
+          ;; The result's case, and where a response has the length of its body.
+          (i32.store (i32.const 128) (i32.load8_u (i32.const 64)))
+          (i32.store (i32.const 132) (i32.load (i32.const 84)))
+          (i32.const 128))"#
+    );
+    let ty = r#"(param "method" u8) (param "url" string) (param "headers" (list (tuple string string)))
+        (result (result u32 (error u32)))"#;
+    load(&with_imports(IMPORTS, LOWERED, &core, &[("weigh", ty)]))
+}
+
+/// Prepares a GET for [`weigher`].
+pub(crate) fn weigh(url: &str) -> Invocation {
+    let mut invocation = get(url);
+    let u32 = || Some(Box::new(Type::U32));
+    invocation.function = "weigh".to_owned();
+    invocation.signature.result = Some(Type::Result { ok: u32(), err: u32() });
+    invocation
 }
 
 fn headers_type() -> Type {
@@ -488,6 +517,54 @@ fn a_request_has_a_time_of_its_own() {
     let mut invocation = get(&format!("https://{}/", server.address));
     invocation.host.http = client(|settings| settings.connect = Duration::from_millis(200));
     drop(error(&fetch(invocation), TIMEOUT));
+}
+
+#[test]
+fn the_limits_are_what_documentation_says() {
+    let usual = HttpSettings::default();
+    assert_eq!((usual.concurrent, usual.request, usual.body_bytes), (8, Duration::from_secs(30), 10 << 20));
+}
+
+/// Holds a POST with a body of so many bytes, in an external operation.
+fn post(url: &str, bytes: u32) -> Report {
+    let imports = IMPORTS
+        .replace("http-read", "http-send")
+        .replace(r#"(enum "get" "head")"#, r#"(enum "post" "put" "patch" "delete")"#)
+        .replace(
+            r#"(field "headers" (list $h))))"#,
+            r#"(field "headers" (list $h)) (field "body" (list u8))))"#,
+        )
+        .replace(r#""fetch""#, r#""send""#);
+    let lowered = LOWERED.replace(r#"$http "fetch""#, r#"$http "send""#);
+    let core = format!(
+        r#"{USES_HEAP}
+        (import "host" "fetch" (func $send (param i32 i32 i32 i32 i32 i32 i32 i32)))
+        (func (export "post") (param i32 i32 i32) (result i32)
+          (call $send (i32.const 0) (local.get 0) (local.get 1) (i32.const 0) (i32.const 0)
+            (call $realloc (i32.const 0) (i32.const 0) (i32.const 1) (local.get 2)) (local.get 2)
+            (i32.const 64))
+          (i32.load8_u (i32.const 68)))"#
+    );
+    let program = load(&with_imports(
+        &imports,
+        &lowered,
+        &core,
+        &[("post", r#"(param "url" string) (param "bytes" u32) (result u32)"#)],
+    ));
+    let mut post =
+        call("post", vec![crate::fixture::text(url), crate::fixture::number(bytes)], Some(Type::U32));
+    let everywhere = ["http-send=http://*:*/**"];
+    post.authority = authority(&everywhere, &everywhere, Effect::External);
+    post.host.http = client(|settings| settings.body_bytes = 100_000);
+    program.invoke(post)
+}
+
+/// What could never be sent is not held for somebody to approve.
+#[test]
+fn a_body_that_is_too_large_is_not_held() {
+    assert!(matches!(post("http://example.com/", 90_000).outcome, Outcome::Held(_)));
+    let over = post("http://example.com/", 110_000);
+    assert_eq!(over.outcome, Outcome::Returned(Some(Value::U32(TOO_LARGE.into()))));
 }
 
 #[test]

@@ -160,6 +160,25 @@ fn the_body_is_limited_by_what_the_call_may_move() {
     }
 }
 
+/// However much the call may move, a body has a limit of its own.
+#[test]
+fn the_body_has_a_limit_of_its_own() {
+    const LIMIT: usize = 100_000;
+    let http = client(|settings| settings.body_bytes = LIMIT as u64);
+    let with = |bytes: usize| {
+        let body = "y".repeat(bytes);
+        let mut invocation = get(&Server::saying(format!(
+            "HTTP/1.1 200 OK\r\ncontent-length: {bytes}\r\n\r\n{body}"
+        ))
+        .url("/"));
+        invocation.host.http = http.clone();
+        fetch(invocation)
+    };
+    assert_eq!(answer(&with(LIMIT * 9 / 10)).body.len(), LIMIT * 9 / 10);
+    drop(error(&with(LIMIT * 11 / 10), TOO_LARGE));
+    assert_next_call_works();
+}
+
 /// A byte now and then keeps no call alive.
 #[test]
 fn a_slow_server_does_not_stretch_the_call() {

@@ -4,15 +4,18 @@
 //! again, with this one test, told so by a variable.
 
 use std::fs;
+use std::io::{Read as _, Write as _};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
 use base::{Effect, Limits};
-use engine::{Invocation, Program, Trap};
+use engine::{Invocation, Outcome, Program, Trap};
 use values::Type;
 
 use crate::calls::spinner;
+use crate::endings::{FOREVER, Place, prepare};
 use crate::fixture::{USES_HEAP, assert_next_call_works, assert_trap, authority, call, load, number, simple};
+use crate::http::{Server, read_head, weigh, weigher};
 use crate::limits::{CHATTY, drawer, grower, handle_taker, logger, producer, recursion, table_grower};
 use crate::wasi;
 
@@ -96,16 +99,20 @@ fn resident_bytes() -> u64 {
     line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() << 10
 }
 
-/// A call that ends with `trap`.
+/// A call that ends with the trap or, if there is none, with an error of the guest's own.
 struct Attack {
     program: Program,
     invocation: Box<dyn Fn() -> Invocation + Send + Sync>,
-    trap: Trap,
+    trap: Option<Trap>,
 }
 
 impl Attack {
     fn make(&self) {
-        assert_trap(&self.program.invoke((self.invocation)()), self.trap);
+        let report = self.program.invoke((self.invocation)());
+        match self.trap {
+            Some(trap) => assert_trap(&report, trap),
+            None => assert!(matches!(report.outcome, Outcome::Failed(_)), "{report:?}"),
+        }
     }
 }
 
@@ -125,7 +132,7 @@ fn attack(
         invocation.authority = authority(&["random"], &["random"], Effect::Read);
         invocation
     };
-    Attack { program, invocation: Box::new(invocation), trap }
+    Attack { program, invocation: Box::new(invocation), trap: Some(trap) }
 }
 
 /// One for each way in which a guest can be stopped.
@@ -136,7 +143,31 @@ fn attacks() -> Vec<Attack> {
     let texts = || Some(Type::List(Box::new(Type::String)));
     let hurried = Limits { fuel: u64::MAX / 2, wall_ms: 1, ..usual };
     let pages = over(usual.memory_bytes / 65_536);
+    let few_steps = Limits { fuel: 100_000, ..usual };
+    let elsewhere = |place: Place, body: &str, limits, trap| Attack {
+        program: place.program(body),
+        invocation: Box::new(move || prepare(limits)),
+        trap: Some(trap),
+    };
     let few_bytes = Limits { host_call_bytes: 100_000, ..CHATTY };
+    // Of each kind one client for all calls: a place that is not given back is missed by the next.
+    let patient = crate::http::client(|settings| settings.concurrent = THREADS);
+    let silent = Server::raw(|stream| drop(stream.read_to_end(&mut Vec::new())));
+    let endless = Server::raw(|stream| {
+        let _head = read_head(stream);
+        drop(stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n"));
+        drop(std::io::copy(&mut std::io::repeat(b'b'), stream));
+    });
+    let fetch = |url: String, wall_ms: u64, host_call_bytes: u64| {
+        let http = patient.clone();
+        let invocation = move || {
+            let mut fetch = weigh(&url);
+            fetch.host.http = http.clone();
+            fetch.limits = Limits { wall_ms, host_call_bytes, ..usual };
+            fetch
+        };
+        Box::new(invocation)
+    };
     let panics = load(&simple(&format!("{USES_HEAP} (func (export \"run\") unreachable)"), &[("run", "")]));
     vec![
         attack(spinner(), "spin", None, None, Limits { fuel: 100_000, ..usual }, Trap::Fuel),
@@ -164,5 +195,28 @@ fn attacks() -> Vec<Attack> {
         attack(drawer(), "draw", over(usual.random_bytes), None, usual, Trap::Random),
         attack(wasi::guest(), "quit", Some(1), None, usual, Trap::Exit),
         attack(panics, "run", None, None, usual, Trap::Unreachable),
+        attack(
+            wasi::guest(),
+            "say",
+            Some(60_000),
+            None,
+            Limits { stdio_bytes: 50_000, ..usual },
+            Trap::Stdio,
+        ),
+        elsewhere(Place::Start, FOREVER, few_steps, Trap::Fuel),
+        elsewhere(Place::PostReturn, FOREVER, few_steps, Trap::Fuel),
+        elsewhere(Place::PostReturn, "unreachable", usual, Trap::Unreachable),
+        elsewhere(Place::Destructor, "unreachable", usual, Trap::Unreachable),
+        Attack {
+            program: weigher(),
+            invocation: fetch(silent.url("/"), 2, 1 << 20),
+            trap: Some(Trap::Deadline),
+        },
+        Attack { program: weigher(), invocation: fetch(endless.url("/"), 10_000, 4_096), trap: None },
+        Attack {
+            program: weigher(),
+            invocation: fetch(endless.url("/"), 10_000, 8),
+            trap: Some(Trap::Input),
+        },
     ]
 }

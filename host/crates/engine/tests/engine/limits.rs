@@ -47,20 +47,6 @@ fn fuel() {
 }
 
 #[test]
-fn fuel_of_a_start_function() {
-    let spins = r#"(component
-        (core module $M (func $go (loop $again (br $again))) (start $go) (func (export "run")))
-        (core instance $m (instantiate $M))
-        (func $run (canon lift (core func $m "run")))
-        (instance $ops (export "run" (func $run)))
-        (export "test:guest/ops@0.1.0" (instance $ops)))"#;
-    let mut burn = call("run", vec![], None);
-    burn.limits.fuel = 1_000_000;
-    assert_trap(&load(spins).invoke(burn), Trap::Fuel);
-    assert_next_call_works();
-}
-
-#[test]
 fn deadline_of_a_spinning_guest() {
     let mut spin = call("spin", vec![], None);
     spin.limits = Limits { fuel: u64::MAX / 2, wall_ms: 100, ..Limits::DEFAULT };
@@ -168,6 +154,29 @@ fn instances() {
     assert_next_call_works();
 }
 
+/// What a component may have of memories and of tables: two for each instance that it may have.
+#[test]
+fn memories_and_tables() {
+    let with = |each: &str, count: u64| {
+        let all = each.repeat(usize::try_from(count).unwrap());
+        load(&format!(
+            r#"(component
+            (core module $M {all} (func (export "run")))
+            (core instance $m (instantiate $M))
+            (func $run (canon lift (core func $m "run")))
+            (instance $ops (export "run" (func $run)))
+            (export "test:guest/ops@0.1.0" (instance $ops)))"#
+        ))
+        .invoke(call("run", vec![], None))
+    };
+    let limit = 2 * Limits::DEFAULT.instances;
+    for each in ["(memory 0)", "(table 0 funcref)"] {
+        assert_eq!(with(each, limit * 9 / 10).outcome, engine::Outcome::Returned(None), "{each}");
+        assert_trap(&with(each, limit * 11 / 10), Trap::Instances);
+        assert_next_call_works();
+    }
+}
+
 /// Exports `down(depth)`, which calls itself so many times.
 pub(crate) fn recursion() -> Program {
     let core = format!(
@@ -181,16 +190,19 @@ pub(crate) fn recursion() -> Program {
 
 #[test]
 fn stack() {
-    let program = recursion();
-    let succeeds =
-        |depth| run(&program, "down", depth, Limits::DEFAULT).outcome == engine::Outcome::Returned(None);
-    // The frame's size is the compiler's business, so the depth that fits is found by bisection.
-    let (mut fits, mut overflows) = (1, 1_000_000);
-    while overflows - fits > 1 {
-        let middle = (fits + overflows) / 2;
-        if succeeds(middle) { fits = middle } else { overflows = middle }
-    }
-    both_sides(&program, "down", fits, Limits::DEFAULT, Trap::Stack);
+    // What was read before the call and is written after it has to be kept in the frame meanwhile.
+    const KEPT: usize = 1_000;
+    let each = |make: &dyn Fn(usize) -> String| (0..KEPT).map(make).collect::<String>();
+    let locals = each(&|n| format!("(local $v{n} i64)"));
+    let read = each(&|n| format!("(local.set $v{n} (i64.load offset={} (i32.const 64)))", 8 * n));
+    let write = each(&|n| format!("(i64.store offset={} (i32.const 64) (local.get $v{n}))", 8 * n));
+    let core = format!(
+        r#"{USES_HEAP} (func $down (export "down") (param i32) {locals} {read}
+          (if (local.get 0) (then (call $down (i32.sub (local.get 0) (i32.const 1))))) {write})"#
+    );
+    let program = load(&simple(&core, &[("down", r#"(param "n" u32)"#)]));
+    let frame = 8 * KEPT as u64;
+    both_sides(&program, "down", Limits::DEFAULT.stack_bytes / frame, Limits::DEFAULT, Trap::Stack);
 }
 
 /// Exports `take(handles)`.
@@ -330,24 +342,18 @@ fn output() {
     assert_next_call_works();
 }
 
-/// Resident memory of this process, in bytes, at its highest.
-fn peak_bytes() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap();
-    let line = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap();
-    line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() << 10
-}
-
 #[test]
-fn output_whose_elements_share_one_buffer_does_not_fill_the_host() {
+fn output_whose_elements_share_one_buffer() {
     let program = producer();
-    let strings = || Some(Type::List(Box::new(Type::String)));
-    let few = program.invoke(call("alias", vec![number(40)], strings()));
-    assert!(matches!(returned(&few), Value::List(items) if items.len() == 40));
-    let before = peak_bytes();
+    let alias = |n: u64| {
+        let strings = Some(Type::List(Box::new(Type::String)));
+        program.invoke(call("alias", vec![number(u32::try_from(n).unwrap())], strings))
+    };
+    let limit = Limits::DEFAULT.output_bytes / 65_536;
+    assert!(matches!(returned(&alias(limit * 9 / 10)), Value::List(items) if items.len() == 57));
+    assert_trap(&alias(limit * 11 / 10), Trap::Output);
     // 6.5 GiB of text, said with 900 KiB of memory.
-    assert_trap(&program.invoke(call("alias", vec![number(100_000)], strings())), Trap::Output);
-    // Other tests run meanwhile; 1 GiB is far from 6.5.
-    assert!(peak_bytes() - before < 1 << 30);
+    assert_trap(&alias(100_000), Trap::Output);
     assert_next_call_works();
 }
 
@@ -361,6 +367,26 @@ fn input() {
     };
     returned(&with(9_000));
     assert_trap(&with(11_000), Trap::Input);
+}
+
+/// What arguments may take in the host beside their texts.
+pub(crate) const ARGUMENTS_BYTES: u64 = 24 << 20;
+
+/// Many small values are little JSON and much memory.
+#[test]
+fn input_of_many_values() {
+    let core = format!(r#"{USES_HEAP} (func (export "take") (param i32 i32))"#);
+    let program = load(&simple(&core, &[("take", r#"(param "all" (list (tuple u8 u8)))"#)]));
+    let pair = || Type::Tuple(vec![Type::U8, Type::U8]);
+    let take = |values: u64| {
+        let pairs =
+            vec![Value::Tuple(vec![Value::U8(1), Value::U8(2)]); usize::try_from(values / 3).unwrap()];
+        program.invoke(call("take", vec![(Type::List(Box::new(pair())), Value::List(pairs))], None))
+    };
+    let limit = ARGUMENTS_BYTES / size_of::<wasmtime::component::Val>() as u64;
+    assert_eq!(take(limit * 9 / 10).outcome, engine::Outcome::Returned(None));
+    assert_trap(&take(limit * 11 / 10), Trap::Input);
+    assert_next_call_works();
 }
 
 /// Exports `draw(n)` and `twice(n)`, which draws `n` bytes in two halves.
