@@ -525,8 +525,9 @@ fn the_limits_are_what_documentation_says() {
     assert_eq!((usual.concurrent, usual.request, usual.body_bytes), (8, Duration::from_secs(30), 10 << 20));
 }
 
-/// Holds a POST with a body of so many bytes, in an external operation.
-fn post(url: &str, bytes: u32) -> Report {
+/// Comes to a POST with a body of so many bytes, in an external operation that was granted this. An
+/// error is returned as the number of its case.
+fn post(url: &str, bytes: u32, granted: &str) -> Report {
     let imports = IMPORTS
         .replace("http-read", "http-send")
         .replace(r#"(enum "get" "head")"#, r#"(enum "post" "put" "patch" "delete")"#)
@@ -553,18 +554,52 @@ fn post(url: &str, bytes: u32) -> Report {
     ));
     let mut post =
         call("post", vec![crate::fixture::text(url), crate::fixture::number(bytes)], Some(Type::U32));
-    let everywhere = ["http-send=http://*:*/**"];
-    post.authority = authority(&everywhere, &everywhere, Effect::External);
+    post.authority = external(granted);
     post.host.http = client(|settings| settings.body_bytes = 100_000);
     program.invoke(post)
+}
+
+fn external(granted: &str) -> Authority {
+    authority(&["http-send=http://*:*/**"], &[granted], Effect::External)
 }
 
 /// What could never be sent is not held for somebody to approve.
 #[test]
 fn a_body_that_is_too_large_is_not_held() {
-    assert!(matches!(post("http://example.com/", 90_000).outcome, Outcome::Held(_)));
-    let over = post("http://example.com/", 110_000);
+    let everywhere = "http-send=http://*:*/**";
+    assert!(matches!(post("http://example.com/", 90_000, everywhere).outcome, Outcome::Held(_)));
+    let over = post("http://example.com/", 110_000, everywhere);
     assert_eq!(over.outcome, Outcome::Returned(Some(Value::U32(TOO_LARGE.into()))));
+}
+
+#[test]
+fn a_call_outside_of_its_grant_is_neither_held_nor_sent() {
+    let server = Server::saying(HELLO);
+    let granted = format!("http-send=http://{}/in via 127.0.0.0/8", server.address);
+    let out = post(&server.url("/out"), 5, &granted);
+    assert_eq!(out.outcome, Outcome::Returned(Some(Value::U32(DENIED.into()))));
+    let [denied] = out.denied.as_slice() else { panic!("{out:?}") };
+    assert_eq!((denied.capability, denied.reason), (Capability::HttpSend, DeniedReason::OutOfScope));
+    let Outcome::Held(held) = post(&server.url("/in"), 5, &granted).outcome else { panic!("not held") };
+    // Approved, and meanwhile the grant was taken back, or is one of another place.
+    let host = crate::fixture::host(engine::files::Roots::default());
+    let perform = |granted: &str| {
+        let (senders, limits) = ((&host.http, &host.exec), base::Limits::DEFAULT);
+        held.call.perform(&external(granted), senders, limits, CancelToken::default()).summary
+    };
+    let elsewhere = format!("http-send=http://{}/out via 127.0.0.0/8", server.address);
+    for granted in [&elsewhere, "http-send=https://example.com/in"] {
+        let summary = perform(granted);
+        // Refused for the URL, before anybody looked at its address.
+        assert!(summary.starts_with("no response: ") && summary.contains("http-send"), "{summary}");
+    }
+    // A special address needs a grant that names its network then, too.
+    let summary = perform(&format!("http-send=http://{}/in", server.address));
+    assert!(summary.contains("loopback"), "{summary}");
+    assert_eq!(server.connections(), 0);
+    assert_eq!(perform(&granted), "200, 5 bytes");
+    assert_eq!(server.connections(), 1);
+    assert!(server.requests()[0].starts_with("POST /in HTTP/1.1\r\n"));
 }
 
 #[test]

@@ -1,11 +1,13 @@
 //! Outgoing calls: approved one by one, sent once, and never other than approved.
 
-use base::Code;
-use journal::StaleCause;
+use std::sync::Arc;
+
+use base::{Code, Limits, NoProbe};
+use journal::{Append, Event, Journal, StaleCause};
 use run::machine::Phase;
 use run::{RunStatus, StepStatus};
 
-use crate::world::{Stage, of_step, pending, plan, step, text};
+use crate::world::{Stage, digest, of_step, pending, plan, step, text};
 
 fn stage() -> Stage {
     stage_of("mail.send")
@@ -14,6 +16,18 @@ fn stage() -> Stage {
 fn stage_of(operation: &str) -> Stage {
     let send = step("send", operation, &[], vec![text("hello")]);
     Stage::new(plan(vec![send], &[("answer", of_step("send"))]))
+}
+
+/// A stage whose approved call was about to be sent when the process died.
+async fn intended(idempotent: bool) -> Stage {
+    let mut send = step("send", "mail.send", &[], vec![text("hello")]);
+    send.idempotent = idempotent;
+    let stage = Stage::new(plan(vec![send], &[("answer", of_step("send"))]));
+    stage.drive().await;
+    let digest = stage.pending();
+    stage.approve(&digest).unwrap();
+    stage.intend("send", digest);
+    stage
 }
 
 fn sent(stage: &Stage) -> Vec<String> {
@@ -110,4 +124,87 @@ async fn a_forged_yes_sends_nothing() {
     *stage.world.word.lock().unwrap() = "yes".to_owned();
     assert_eq!(stage.drive().await.status, RunStatus::Completed, "positive control");
     assert_eq!(sent(&stage), ["hello"]);
+}
+
+#[tokio::test]
+async fn a_guest_that_goes_astray_before_its_call_goes_stale() {
+    let stage = stage();
+    stage.drive().await;
+    stage.approve(&stage.pending()).unwrap();
+    mood(&stage, "astray");
+    let report = stage.drive().await;
+    assert_eq!((report.status, sent(&stage).len()), (RunStatus::Yielded, 0));
+    let (_, changed) = &report.state.steps()[0].stale[0];
+    assert_eq!(changed[0].cause, StaleCause::Call);
+    assert!(changed[0].detail.contains("it reads another file"), "{}", changed[0].detail);
+}
+
+#[tokio::test]
+async fn what_may_have_been_sent_is_sent_again_only_where_that_is_safe() {
+    let safe = intended(true).await;
+    assert_eq!(safe.drive().await.status, RunStatus::Completed);
+    assert_eq!(sent(&safe), ["hello"]);
+    let unsafe_to_repeat = intended(false).await;
+    for _ in 0..2 {
+        let report = unsafe_to_repeat.drive().await;
+        assert_eq!((report.status, report.state.steps()[0].phase), (RunStatus::Yielded, Phase::Unknown));
+        assert_eq!(report.state.yielded().unwrap().code, Code::CallUnknown.to_string());
+        assert!(sent(&unsafe_to_repeat).is_empty());
+    }
+}
+
+#[tokio::test]
+async fn a_key_that_is_withdrawn_after_the_intent_sends_nothing() {
+    let stage = intended(true).await;
+    *stage.world.word.lock().unwrap() = "oui".to_owned();
+    let report = stage.drive().await;
+    assert_eq!(report.state.yielded().unwrap().code, Code::ApprovalForged.to_string());
+    assert!(sent(&stage).is_empty());
+    *stage.world.word.lock().unwrap() = "yes".to_owned();
+    assert_eq!(stage.drive().await.status, RunStatus::Completed, "positive control");
+    assert_eq!(sent(&stage), ["hello"]);
+}
+
+#[tokio::test]
+async fn a_grant_that_changes_after_the_intent_sends_nothing() {
+    let mut stage = intended(true).await;
+    let before = Arc::clone(&stage.plan);
+    Arc::make_mut(&mut stage.plan).steps[0].authority = digest("another grant");
+    let report = stage.drive().await;
+    assert_eq!(report.state.yielded().unwrap().code, Code::ApprovalStale.to_string());
+    assert!(sent(&stage).is_empty());
+    stage.plan = before;
+    assert_eq!(stage.drive().await.status, RunStatus::Completed, "positive control");
+    assert_eq!(sent(&stage), ["hello"]);
+}
+
+/// Somebody else's append comes between the sending of a call and the record of its answer.
+#[tokio::test]
+async fn an_answer_is_kept_though_somebody_else_wrote_first() {
+    let stage = stage();
+    stage.drive().await;
+    stage.approve(&stage.pending()).unwrap();
+    let (home, run) = (stage.home.path().to_owned(), stage.run.clone());
+    *stage.world.meanwhile.lock().unwrap() = Some(Box::new(move || {
+        let journal = Journal::open(&home, Arc::new(NoProbe)).unwrap();
+        let expected = run::load(&journal, &run).unwrap().next_seq();
+        let yielded = Event::RunYielded { code: "E-TEST".to_owned(), message: "wait".to_owned(), step: None };
+        let (at, events) = (base::Timestamp(1), vec![yielded]);
+        journal.append(Append { run, expected, at, events, artifacts: Vec::new() }).unwrap();
+    }));
+    stage.drive().await;
+    assert!(stage.kinds().contains(&"call_answered"), "{:?}", stage.kinds());
+    assert_eq!(stage.drive().await.status, RunStatus::Completed);
+    assert_eq!(sent(&stage), ["hello"]);
+}
+
+#[tokio::test]
+async fn an_answer_may_move_what_the_guest_left() {
+    let stage = stage();
+    stage.drive().await;
+    stage.approve(&stage.pending()).unwrap();
+    stage.drive().await;
+    let limits = stage.world.send_limits.lock().unwrap().clone();
+    let left = Limits::DEFAULT.host_call_bytes - 7;
+    assert_eq!(limits.iter().map(|limits| limits.host_call_bytes).collect::<Vec<_>>(), [left]);
 }

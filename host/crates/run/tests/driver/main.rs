@@ -448,3 +448,24 @@ async fn an_answer_after_its_time_is_refused_and_asked_for_again() {
     stage.world.now.fetch_add(2_000, std::sync::atomic::Ordering::SeqCst);
     assert_eq!(stage.drive().await.status, RunStatus::Completed);
 }
+
+#[tokio::test]
+async fn a_call_may_use_what_the_budget_has_left() {
+    let steps = vec![
+        step("one", "wait.go", &[], vec![]),
+        step("two", "wait.go", &["one"], vec![]),
+        step("three", "wait.go", &["two"], vec![]),
+    ];
+    let mut plan = plan(steps, &[]);
+    plan.budget = plan::Budget { fuel: 25, wall_ms: 5_000, files: 5, file_bytes: 7, ..plan.budget };
+    let stage = Stage::new(plan);
+    stage.world.put("go", "");
+    assert_eq!(stage.drive().await.status, RunStatus::Completed);
+    let limits = stage.world.limits.lock().unwrap().clone();
+    let each = |of: fn(&base::Limits) -> u64| limits.iter().map(of).collect::<Vec<_>>();
+    assert_eq!(each(|limits| limits.fuel), [25, 15, 5]);
+    assert_eq!(each(|limits| limits.files), [5, 3, 1]);
+    assert_eq!(each(|limits| limits.file_bytes), [7, 4, 1]);
+    let wall = each(|limits| limits.wall_ms);
+    assert!(wall[0] < 5_000 && wall[1] < wall[0] && wall[2] < wall[1], "{wall:?}");
+}

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use base::{Code, Digest, RunId};
-use journal::{Append, Event, StaleCause};
+use journal::{Append, ApprovalBinding, Event, StaleCause};
 use run::RunStatus;
 use run::machine::Phase;
 
 use crate::world::{
-    Stage, World, codemap, digest, for_each, input, item, of_step, pending, plan, step, text,
+    Stage, World, codemap, digest, expiring, for_each, input, item, of_step, pending, plan, step, text,
 };
 
 fn stage() -> Stage {
@@ -176,6 +176,88 @@ async fn only_an_approvers_word_counts_when_it_is_given_and_when_it_is_used() {
     assert_eq!(stage.drive().await.status, RunStatus::Completed, "a genuine one is still welcome");
 }
 
+/// Whatever else would have noticed it earlier: each part of what is bound is compared.
+#[tokio::test]
+async fn an_approval_differs_by_each_part_that_it_is_bound_to() {
+    type Change = fn(&mut ApprovalBinding);
+    let stage = stage();
+    stage.drive().await;
+    let was = stage.state().approvals()[0].binding.clone();
+    assert_eq!(run::approval::differences(&was, &was), []);
+    let changes: [(StaleCause, Change); 7] = [
+        (StaleCause::Plan, |now| now.plan = digest("another")),
+        (StaleCause::Pack, |now| now.statement = digest("another")),
+        (StaleCause::Input, |now| now.input = digest("another")),
+        (StaleCause::Authority, |now| now.authority = digest("another")),
+        (StaleCause::Target, |now| now.effects = digest("another")),
+        (StaleCause::Policy, |now| now.policy = digest("another")),
+        (StaleCause::Plan, |now| now.operation = "acme:tools/tree.append".parse().unwrap()),
+    ];
+    for (cause, change) in changes {
+        let mut now = was.clone();
+        change(&mut now);
+        let found = run::approval::differences(&was, &now);
+        assert_eq!(found.iter().map(|found| found.cause).collect::<Vec<_>>(), [cause], "{found:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_late_yes_that_was_written_into_the_journal_counts_for_nothing() {
+    let save = step("save", "tree.write", &[], vec![text("note"), text("x")]);
+    let stage = Stage::new(plan(vec![expiring(save, 1_000)], &[]));
+    stage.drive().await;
+    let digest = stage.pending();
+    let statement = stage.world.statement(&digest);
+    let granted =
+        Event::ApprovalGranted { digest, statement: Digest::of(&statement), approver: "somebody".to_owned() };
+    let (run, expected, at) = (stage.run.clone(), stage.state().next_seq(), base::Timestamp(1_000_000));
+    let append = Append { run, expected, at, events: vec![granted], artifacts: vec![statement] };
+    stage.host.journal.append(append).unwrap();
+    let report = stage.drive().await;
+    assert_eq!(report.state.yielded().unwrap().code, "E-APPROVAL-EXPIRED");
+    assert_eq!(stage.world.text("note"), None);
+}
+
+#[tokio::test]
+async fn what_was_used_is_not_granted_again() {
+    let stage = stage();
+    stage.drive().await;
+    let digest = stage.pending();
+    stage.approve(&digest).unwrap();
+    let statement = Digest::of(&stage.world.statement(&digest));
+    stage.intend("save", digest);
+    assert!(run::load(&stage.host.journal, &stage.run).is_ok());
+    stage.append(vec![Event::ApprovalGranted { digest, statement, approver: "somebody".to_owned() }]);
+    let refused = run::load(&stage.host.journal, &stage.run).unwrap_err();
+    assert_eq!(refused.code, Code::JournalDamaged);
+    assert!(refused.to_string().contains("does not wait for an answer"), "{refused}");
+}
+
+#[tokio::test]
+async fn only_a_call_whose_outcome_is_unknown_is_made_again_by_hand() {
+    let stage = stage();
+    stage.drive().await;
+    let events = stage.kinds().len();
+    let save = "save".parse().unwrap();
+    let renewed = run::answer::renew(&stage.host.journal, &stage.run, &save, "me", base::Timestamp(1));
+    assert_eq!(renewed.unwrap_err().code, Code::RunState);
+    assert_eq!(stage.kinds().len(), events);
+}
+
+#[tokio::test]
+async fn what_would_be_kept_for_an_undo_is_what_was_approved_to_go() {
+    let stage = stage();
+    stage.world.put("MAP.md", "old");
+    stage.drive().await;
+    stage.approve(&stage.pending()).unwrap();
+    *stage.world.pre_image.lock().unwrap() = Some(b"there for a moment".to_vec());
+    let report = stage.drive().await;
+    assert_eq!(report.status, RunStatus::RequiresApproval, "staged again");
+    assert_eq!(stage.world.text("MAP.md").as_deref(), Some("old"));
+    stage.approve(&pending(&report.state).unwrap()).unwrap();
+    assert_eq!(stage.drive().await.status, RunStatus::Completed, "positive control");
+}
+
 #[tokio::test]
 async fn a_withdrawn_key_voids_what_it_signed() {
     let stage = stage();
@@ -187,17 +269,20 @@ async fn a_withdrawn_key_voids_what_it_signed() {
     assert_eq!(stage.world.text("MAP.md"), None);
 }
 
-/// As if the process had died right after the intent was recorded.
-fn intend(stage: &Stage, step: &str, digest: Digest) {
-    let state = stage.state();
-    let events = vec![
-        Event::RunClaimed { epoch: state.claims() + 1, pid: 1 },
-        Event::ApprovalConsumed { digest },
-        Event::EffectsIntended { step: step.parse().unwrap(), attempt: base::Attempt::FIRST },
-    ];
-    let (expected, at) = (state.next_seq(), base::Timestamp(1));
-    let append = Append { run: stage.run.clone(), expected, at, events, artifacts: Vec::new() };
-    stage.host.journal.append(append).unwrap();
+#[tokio::test]
+async fn a_key_that_is_withdrawn_after_the_intent_applies_nothing() {
+    let stage = stage();
+    stage.drive().await;
+    let digest = stage.pending();
+    stage.approve(&digest).unwrap();
+    stage.intend("save", digest);
+    *stage.world.word.lock().unwrap() = "another word".to_owned();
+    let report = stage.drive().await;
+    assert_eq!(report.state.yielded().unwrap().code, "E-APPROVAL-FORGED");
+    assert_eq!(stage.world.text("MAP.md"), None);
+    *stage.world.word.lock().unwrap() = "yes".to_owned();
+    assert_eq!(stage.drive().await.status, RunStatus::Completed, "positive control");
+    assert_eq!(stage.world.text("MAP.md").as_deref(), Some("A"));
 }
 
 #[tokio::test]
@@ -213,7 +298,7 @@ async fn one_target_in_the_way_leaves_the_others_alone_too() {
     stage.drive().await;
     let digest = stage.pending();
     stage.approve(&digest).unwrap();
-    intend(&stage, "mark", digest);
+    stage.intend("mark", digest);
     stage.world.put("src/b", "in the way");
     let report = stage.drive().await;
     assert_eq!(report.state.steps()[1].conflicts.len(), 1);
@@ -229,7 +314,7 @@ async fn a_target_that_is_neither_before_nor_after_is_a_conflict() {
     stage.drive().await;
     let digest = stage.pending();
     stage.approve(&digest).unwrap();
-    intend(&stage, "save", digest);
+    stage.intend("save", digest);
     let busy =
         run::answer::cancel(&stage.host.journal, &stage.run, "me", None, base::Timestamp(1)).unwrap_err();
     assert_eq!(busy.code, Code::RunState, "begun effects are finished first");

@@ -9,7 +9,7 @@ use base::{
     Change, ChangeKind, ChangeSet, Clock, Code, Digest, Effect, Limits, NoProbe, Probe, Refusal, RootName,
     RunId, StepId, Timestamp, Usage,
 };
-use journal::{HowApplied, Journal, Mode, RootRecord};
+use journal::{Append, Event, HowApplied, Journal, Mode, RootRecord};
 use plan::{
     Approval, Budget, CheckedPack, CheckedPlan, CheckedStep, Expr, FanOut, Gate, GateReason,
     InputDeclaration, Location, Reference, Root, Span,
@@ -41,6 +41,13 @@ pub(crate) struct World {
     at_once: AtomicU64,
     /// Calls that were sent.
     pub(crate) sent: Mutex<Vec<String>>,
+    /// What calls, and those that were sent, might use.
+    pub(crate) limits: Mutex<Vec<Limits>>,
+    pub(crate) send_limits: Mutex<Vec<Limits>>,
+    /// What is there when what a change replaces is kept, though it was not there before.
+    pub(crate) pre_image: Mutex<Option<Vec<u8>>>,
+    /// What somebody else does while a call is sent.
+    pub(crate) meanwhile: Mutex<Option<Box<dyn FnOnce() + Send>>>,
     /// What outgoing calls end with now.
     pub(crate) mood: Mutex<String>,
     /// The approver's word; another one makes earlier statements worthless.
@@ -129,6 +136,9 @@ impl World {
             }
             // Comes to an outgoing call, and goes on with its answer.
             "mail.send" | "web.ask" => match request.tape.as_deref() {
+                Some(b"") if *self.mood.lock().unwrap() == "astray" => {
+                    CallOutcome::Diverged("it reads another file".to_owned())
+                }
                 None | Some(b"") => {
                     let text = format!("{}{}", argument(0), self.mood.lock().unwrap());
                     let (target, call) = (format!("POST {text}"), text.into_bytes());
@@ -152,7 +162,8 @@ impl World {
             "trap.now" => CallOutcome::Trapped { trap: "fuel".to_owned(), message: "out of fuel".to_owned() },
             other => panic!("{other}"),
         };
-        let usage = Usage { fuel: 10, wall_us: 1, ..Usage::default() };
+        let (files, file_bytes) = (2, 3);
+        let usage = Usage { fuel: 10, wall_us: 1, host_call_bytes: 7, files, file_bytes, ..Usage::default() };
         let (log, denied, reached) = (String::new(), Vec::new(), Default::default());
         CallReport { outcome, usage, log, denied, reached, changes, blobs }
     }
@@ -169,6 +180,7 @@ impl Invoke for Invoker {
             tokio::task::yield_now().await;
             let line = format!("{} {}", call.operation.local(), call.path);
             world.calls.lock().unwrap().push(line);
+            world.limits.lock().unwrap().push(call.limits);
             if call.operation.local() == "hang.on" {
                 std::future::pending::<()>().await;
             }
@@ -184,6 +196,10 @@ impl Invoke for Invoker {
     fn send(&self, send: SendRequest) -> SendFuture {
         let world = Arc::clone(&self.0);
         Box::pin(async move {
+            if let Some(act) = world.meanwhile.lock().unwrap().take() {
+                act();
+            }
+            world.send_limits.lock().unwrap().push(send.limits);
             let mut sent = world.sent.lock().unwrap();
             sent.push(String::from_utf8(send.call).unwrap());
             let tape = format!("answer {}", sent.len()).into_bytes();
@@ -203,7 +219,8 @@ impl Effects for World {
     }
 
     fn pre_image(&self, change: &Change) -> Result<Vec<u8>, ApplyError> {
-        self.read(&change.path).ok_or_else(|| ApplyError::Io("it is gone".to_owned()))
+        let other = self.pre_image.lock().unwrap().take();
+        other.or_else(|| self.read(&change.path)).ok_or_else(|| ApplyError::Io("it is gone".to_owned()))
     }
 
     fn apply(&self, change: &Change, contents: Option<&[u8]>, _key: &str) -> Result<HowApplied, ApplyError> {
@@ -326,6 +343,23 @@ impl Stage {
         let approvers = self.host.approvers.as_ref();
         run::answer::approve(&self.host.journal, approvers, &self.run, digest, statement, self.world.now())
             .map(drop)
+    }
+
+    /// As if the process had died right after it recorded that it would do what was approved.
+    pub(crate) fn intend(&self, step: &str, digest: Digest) {
+        let state = self.state();
+        let events = vec![
+            Event::RunClaimed { epoch: state.claims() + 1, pid: 1 },
+            Event::ApprovalConsumed { digest },
+            Event::EffectsIntended { step: step.parse().unwrap(), attempt: base::Attempt::FIRST },
+        ];
+        self.append(events);
+    }
+
+    /// Writes into the journal, as another process may.
+    pub(crate) fn append(&self, events: Vec<Event>) {
+        let (run, expected, at) = (self.run.clone(), self.state().next_seq(), Timestamp(1));
+        self.host.journal.append(Append { run, expected, at, events, artifacts: Vec::new() }).unwrap();
     }
 
     /// The names of the run's events.
