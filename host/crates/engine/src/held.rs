@@ -301,3 +301,33 @@ fn in_words(error: &types::HttpError) -> String {
         E::TooLarge => "the response is too large".to_owned(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stored_call_is_one_that_its_interface_makes() {
+        let stored = |interface: &str, method: &str, body: &str| {
+            let call = format!(
+                r#"{{"call":"{interface}","method":"{method}","url":"http://a.b/c?d","headers":[],"body":{body}}}"#
+            );
+            HeldCall::from_bytes(call.as_bytes())
+        };
+        let (empty, some) = (r#"{"text":""}"#, r#"{"text":"x"}"#);
+        for method in ["POST", "PUT", "PATCH", "DELETE"] {
+            assert!(stored("http-send", method, some).is_ok_and(|call| call.text().ends_with("\nx")));
+            assert_eq!(stored("http-read", method, empty), Err(ReadHeldError));
+        }
+        for method in ["GET", "HEAD"] {
+            assert_eq!(
+                stored("http-read", method, empty).map(|call| call.target()),
+                Ok(format!("{method} http://a.b/c?d"))
+            );
+            assert_eq!(stored("http-read", method, some), Err(ReadHeldError));
+            assert_eq!(stored("http-send", method, some), Err(ReadHeldError));
+        }
+        assert_eq!(stored("http-send", "POST", r#"{"base64":"?"}"#), Err(ReadHeldError));
+        assert_eq!(stored("http-ask", "GET", empty), Err(ReadHeldError));
+    }
+}
