@@ -4,8 +4,8 @@
 //! not be private or reserved. No redirect is followed; a response of status 3xx is a response.
 //!
 //! A request of `http-send` waits until somebody approved exactly it, and so does one of `http-read` in
-//! an operation that can also read files or artifacts, or run programs: the operation ends there, and
-//! runs again to the same place.
+//! an operation that can also read files or artifacts, run programs or have secrets filled in: the
+//! operation ends there, and runs again to the same place.
 
 use std::fmt;
 

@@ -32,7 +32,7 @@ pub(super) struct AddArgs {
     /// When it ends: a duration such as `12h` or `30d`, or a time such as 2030-01-31T12:00:00Z
     #[arg(long, value_name = "WHEN")]
     expires: Option<String>,
-    /// Let operations that also read files or artifacts, or run programs, use it without an approval
+    /// Let operations that also read files or artifacts, run programs or have secrets use it without an approval
     /// of each request: what they read may then go out in what they ask for
     #[arg(long)]
     may_disclose: bool,

@@ -84,8 +84,8 @@ const RULES: [Rule; 8] = [
     Rule {
         id: "builtin:disclosure-needs-approval",
         decision: Decision::NeedsApproval,
-        text: "the operation also reads files or artifacts, or runs programs, so what it asks for could hold \
-               what it read: each request needs one approval, unless its grant says `may-disclose`",
+        text: "the operation also reads files or artifacts, runs programs or has secrets filled in, so what \
+               it asks for could hold what it learnt: each request needs one approval, unless its grant says `may-disclose`",
         applies: |q| q.discloses && q.effects > 0,
     },
     Rule {

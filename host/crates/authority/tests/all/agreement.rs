@@ -427,7 +427,7 @@ proptest! {
         let place = if https { place } else { format!("http://{place}") };
         for name in ["tok", "key"] {
             let permitted = authority.permits_secret(&name.parse().unwrap(), &url);
-            let expected = world.permits(Secrets, &Target::Secret(name, &place), has_source);
+            let expected = world.permits(Secrets, &Target::Secret(name, &place));
             prop_assert_eq!(permitted.is_ok(), expected, "{} {}", name, place);
             let listed = |scope: &&authority::SecretScope| scope.name().as_str() == name && scope.is_for(&url);
             prop_assert_eq!(authority.secrets().any(|scope| listed(&scope)), expected);

@@ -272,7 +272,8 @@ proptest! {
             let live = capability.permitted_by(effect) && (both || capability == Log);
             prop_assert_eq!(authority.live(capability), live);
             // No grant here says that it may disclose.
-            let has_source = is_live(FilesRead) || is_live(Exec) || is_live(Artifacts);
+            let sources = [FilesRead, Exec, Artifacts, Capability::Secrets];
+            let has_source = sources.into_iter().any(is_live);
             let holds_url = capability == HttpRead && has_source;
             prop_assert_eq!(authority.holds_url(capability, &HttpUrl::parse(&url).unwrap()), holds_url);
             prop_assert_eq!(authority.permits(capability).is_ok(), live);

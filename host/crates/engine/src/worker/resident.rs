@@ -144,6 +144,8 @@ fn link_capability(l: &mut Linker<Resident>, capability: Capability) -> Option<w
         Capability::Artifacts => artifacts::add_to_linker::<_, Me>(l, |g| g),
         Capability::Clock => clock::add_to_linker::<_, Me>(l, |g| g),
         Capability::Random => random::add_to_linker::<_, Me>(l, |g| g),
+        // It has no interface.
+        Capability::Secrets => return None,
         Capability::Log => log::add_to_linker::<_, Me>(l, |g| g),
     })
 }

@@ -11,7 +11,9 @@ use std::time::{Duration, Instant};
 
 use authority::{Authority, DeniedReason};
 use base::{Capability, Effect};
-use engine::{CancelToken, HeldCall, HttpClient, HttpSettings, Invocation, Outcome, Program, Report, Trap};
+use engine::{
+    CancelToken, HeldCall, HeldWorld, HttpClient, HttpSettings, Invocation, Outcome, Program, Report, Trap,
+};
 use values::{Type, Value};
 
 use crate::fixture::{USES_HEAP, assert_trap, authority, call, load, with_imports};
@@ -27,7 +29,6 @@ pub(crate) const TLS: u8 = 6;
 pub(crate) const TIMEOUT: u8 = 7;
 pub(crate) const TOO_LARGE: u8 = 8;
 pub(crate) const PROTOCOL: u8 = 9;
-pub(crate) const SECRET: u8 = 10;
 
 const IMPORTS: &str = r#"(import "capstan:host/http-read@0.1.0" (instance $http
     (type $he' (variant (case "denied" string) (case "invalid-url" string) (case "invalid-header" string)
@@ -532,17 +533,17 @@ fn post(url: &str, bytes: u32, granted: &str) -> Report {
         .replace("http-read", "http-send")
         .replace(r#"(enum "get" "head")"#, r#"(enum "post" "put" "patch" "delete")"#)
         .replace(
-            r#"(field "headers" (list $h))))"#,
-            r#"(field "headers" (list $h)) (field "body" (list u8))))"#,
+            r#"(field "secrets" (list string))))"#,
+            r#"(field "secrets" (list string)) (field "body" (list u8))))"#,
         )
         .replace(r#""fetch""#, r#""send""#);
     let lowered = LOWERED.replace(r#"$http "fetch""#, r#"$http "send""#);
     let core = format!(
         r#"{USES_HEAP}
-        (import "host" "fetch" (func $send (param i32 i32 i32 i32 i32 i32 i32 i32)))
+        (import "host" "fetch" (func $send (param i32 i32 i32 i32 i32 i32 i32 i32 i32 i32)))
         (func (export "post") (param i32 i32 i32) (result i32)
           (call $send (i32.const 0) (local.get 0) (local.get 1) (i32.const 0) (i32.const 0)
-            (call $realloc (i32.const 0) (i32.const 0) (i32.const 1) (local.get 2)) (local.get 2)
+            (i32.const 0) (i32.const 0) (call $realloc (i32.const 0) (i32.const 0) (i32.const 1) (local.get 2)) (local.get 2)
             (i32.const 64))
           (i32.load8_u (i32.const 68)))"#
     );
@@ -584,8 +585,9 @@ fn a_call_outside_of_its_grant_is_neither_held_nor_sent() {
     // Approved, and meanwhile the grant was taken back, or is one of another place.
     let host = crate::fixture::host(engine::files::Roots::default());
     let perform = |granted: &str| {
-        let (senders, limits) = ((&host.http, &host.exec), base::Limits::DEFAULT);
-        held.call.perform(&external(granted), senders, limits, CancelToken::default()).summary
+        let (http, exec, secrets) = (host.http.clone(), host.exec.clone(), host.secrets.clone());
+        let (world, limits) = (HeldWorld { http, exec, secrets }, base::Limits::DEFAULT);
+        held.call.perform(&external(granted), &world, limits, CancelToken::default()).summary
     };
     let elsewhere = format!("http-send=http://{}/out via 127.0.0.0/8", server.address);
     for granted in [&elsewhere, "http-send=https://example.com/in"] {
