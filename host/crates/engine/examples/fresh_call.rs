@@ -115,7 +115,7 @@ fn template() -> Result<Invocation, Failure> {
                 search: Vec::new(),
                 limits: ExecLimits::DEFAULT,
             }),
-            secrets: BTreeMap::new(),
+            secrets: engine::SecretValues::new(),
             clock: Arc::new(Nothing),
             seed: [0; 32],
         },
