@@ -35,6 +35,8 @@ pub(crate) fn run(tree: &Tree) -> Result<(), Failure> {
         "\na fresh call, 1 KB of JSON in and out, all limits, against wasmtime alone, and in a worker process",
     );
     measure(Command::new(examples.join("fresh_call")).arg(ROUNDS).arg(built.capstan.program()))?;
+    say("\nwhat a host call asks of its authority, and a component of a megabyte made ready");
+    measure(Command::new(examples.join("checks_and_loads")).arg(folder.join("loads")))?;
     say("\na durable pure step against one commit with synchronous=FULL, in the same folder");
     measure(Command::new(examples.join("durable_step")).arg(folder.join("step")).arg(ROUNDS))?;
     fsyncs(&examples.join("durable_step"), &folder.join("traced"))?;

@@ -10,6 +10,7 @@ use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE};
@@ -20,6 +21,9 @@ use crate::scene::{Scene, copy};
 
 /// With characters that a URL, JSON and base64 each write otherwise.
 const VALUE: &str = "s3cr3t/+token\"for&test";
+
+/// For a request that never comes.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Every form of the value that is looked for.
 fn forms() -> Vec<String> {
@@ -88,7 +92,8 @@ impl Echo {
     /// Waits until `count` requests came.
     fn wait_for(&self, count: usize) {
         let heads = self.seen.heads.lock().expect("nobody panicked");
-        drop(self.seen.news.wait_while(heads, |heads| heads.len() < count));
+        let waited = self.seen.news.wait_timeout_while(heads, PATIENCE, |heads| heads.len() < count);
+        assert!(!waited.expect("nobody panicked").1.timed_out(), "no request came");
     }
 
     /// How many requests brought the value.

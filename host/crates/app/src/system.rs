@@ -49,8 +49,9 @@ pub(crate) fn user_name() -> String {
 /// other processes of the same user. A program that it starts decides for itself.
 pub fn keep_memory_private() {
     use rustix::process::{Resource, Rlimit, setrlimit};
-    // Either alone is enough for a core; what a machine does not have, it has no need of.
-    let _tried = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) });
+    // Either alone is enough for a core; what a machine does not have, it has no need of. A limit of
+    // one byte also holds for a core that is piped to a program, which none at all does not (core(5)).
+    let _tried = setrlimit(Resource::Core, Rlimit { current: Some(1), maximum: Some(1) });
     #[cfg(target_os = "linux")]
     let _tried = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
 }

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use base::{Capability, Digest, Effect, FramedHasher, Limits, PackId, RootName};
 use ipnet::IpNet;
 
+use crate::check_path;
 use crate::denied::cut;
 use crate::request::is_grantable;
 use crate::{
@@ -143,7 +144,9 @@ impl Authority {
     /// If it may not. A path that [`crate::check_path`] refuses, and one beyond what the pack asks
     /// for, is [`DeniedReason::NotRequested`], since no grant would help.
     pub fn permits_path(&self, capability: Capability, root: &RootName, path: &str) -> Result<(), Denied> {
-        let holds = |scope: &Scope| scope.as_path().is_some_and(|scope| scope.matches(root, path));
+        let is_path = check_path(path).is_ok();
+        let holds =
+            |scope: &Scope| is_path && scope.as_path().is_some_and(|scope| scope.matches_checked(root, path));
         self.decide(capability, &holds)
             .map_err(|reason| self.denied_path(capability, root, path, reason, &holds))
     }

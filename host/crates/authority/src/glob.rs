@@ -9,8 +9,10 @@ use crate::places::Places;
 /// Longest pattern, in bytes.
 pub const GLOB_BYTES_MAX: usize = 1024;
 
-/// Places between the segments of a pattern: it has at most one more than bytes.
-type SegmentPlaces = Places<17>;
+/// Room for the places between the segments of a pattern: it has at most one more than bytes.
+const SEGMENT_WORDS: usize = 17;
+/// Room for those of nearly every pattern.
+const USUAL_SEGMENT_WORDS: usize = 1;
 /// Room for the places in a name of up to 255 bytes.
 const NAME_WORDS: usize = 4;
 /// Room for those in a segment of a URL, each of whose characters may be percent-encoded.
@@ -118,12 +120,20 @@ impl Glob {
 
     /// Whether it matches `path`, which [`crate::check_path`] accepts.
     pub(crate) fn matches(&self, path: &str) -> bool {
-        self.reached(path.split('/')).has(self.segments.len())
+        let end = self.segments.len();
+        match end < 64 * USUAL_SEGMENT_WORDS {
+            true => self.reached::<USUAL_SEGMENT_WORDS>(path.split('/')).has(end),
+            false => self.reached::<SEGMENT_WORDS>(path.split('/')).has(end),
+        }
     }
 
     /// Whether it could match some path below the folder `path`.
     pub(crate) fn matches_below<'a>(&self, path: impl Iterator<Item = &'a str>) -> bool {
-        self.reached(path).first().is_some_and(|place| place < self.segments.len())
+        let end = self.segments.len();
+        match end < 64 * USUAL_SEGMENT_WORDS {
+            true => self.reached::<USUAL_SEGMENT_WORDS>(path).first().is_some_and(|place| place < end),
+            false => self.reached::<SEGMENT_WORDS>(path).first().is_some_and(|place| place < end),
+        }
     }
 
     /// Whether every path that this matches is matched by `other` too. It says yes only where that
@@ -192,11 +202,11 @@ impl Glob {
 
     /// After matching all of `path`: the places `i` for which the first `i` segments of the pattern
     /// can have matched it.
-    fn reached<'a>(&self, path: impl Iterator<Item = &'a str>) -> SegmentPlaces {
-        let mut reached = SegmentPlaces::start();
+    fn reached<'a, const WORDS: usize>(&self, path: impl Iterator<Item = &'a str>) -> Places<WORDS> {
+        let mut reached = Places::start();
         self.skip_any_from(&mut reached);
         for name in path {
-            let mut next = SegmentPlaces::EMPTY;
+            let mut next = Places::EMPTY;
             for index in reached.iter() {
                 match self.segments.get(index) {
                     // `**` takes this name and may take more.
@@ -209,12 +219,15 @@ impl Glob {
             }
             self.skip_any_from(&mut next);
             reached = next;
+            if reached.first().is_none() {
+                break;
+            }
         }
         reached
     }
 
     /// `**` also matches no segment at all.
-    fn skip_any_from(&self, reached: &mut SegmentPlaces) {
+    fn skip_any_from<const WORDS: usize>(&self, reached: &mut Places<WORDS>) {
         for (index, segment) in self.segments.iter().enumerate() {
             if *segment == Segment::Any && reached.has(index) {
                 reached.set(index + 1);

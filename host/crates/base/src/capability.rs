@@ -127,14 +127,6 @@ impl Capability {
         }
     }
 
-    /// Whether a held call of it may be made again when nobody knows what became of it, be the operation
-    /// idempotent or not. GET and HEAD are safe methods (RFC 9110, section 9.2.1): a server is asked to
-    /// change nothing, and is told nothing that it was not told before.
-    #[must_use]
-    pub const fn is_repeatable(self) -> bool {
-        matches!(self, Self::HttpRead)
-    }
-
     /// Whether a pack must request it and an operator must grant it.
     #[must_use]
     pub const fn needs_grant(self) -> bool {
@@ -150,14 +142,12 @@ impl Capability {
     /// The least effect that permits it.
     #[must_use]
     pub const fn least_effect(self) -> Effect {
-        use Capability as C;
         match self {
-            C::Log => Effect::Pure,
-            C::FilesRead | C::HttpRead | C::Exec | C::Artifacts | C::Secrets | C::Clock | C::Random => {
-                Effect::Read
-            }
-            C::FilesWrite => Effect::Write,
-            C::HttpSend => Effect::External,
+            Self::Log => Effect::Pure,
+            Self::FilesRead | Self::HttpRead | Self::Exec | Self::Artifacts => Effect::Read,
+            Self::Secrets | Self::Clock | Self::Random => Effect::Read,
+            Self::FilesWrite => Effect::Write,
+            Self::HttpSend => Effect::External,
         }
     }
 }

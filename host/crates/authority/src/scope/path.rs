@@ -36,7 +36,12 @@ impl PathScope {
     /// Whether `path` under `root` is in the scope. Never for a path that [`check_path`] refuses.
     #[must_use]
     pub fn matches(&self, root: &RootName, path: &str) -> bool {
-        self.root == *root && check_path(path).is_ok() && self.glob.matches(path)
+        check_path(path).is_ok() && self.matches_checked(root, path)
+    }
+
+    /// The same of a path that [`check_path`] accepts.
+    pub(crate) fn matches_checked(&self, root: &RootName, path: &str) -> bool {
+        self.root == *root && self.glob.matches(path)
     }
 
     /// Whether it is one path, without any wildcard.

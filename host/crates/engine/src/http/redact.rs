@@ -156,7 +156,7 @@ fn hex(digits: &[u8]) -> Option<u32> {
 /// What is the same in the base64 of every text that has `bytes` after some multiple of three bytes and
 /// `offset` more.
 fn base64(engine: &impl base64::Engine, bytes: &[u8], offset: usize) -> Zeroizing<Vec<u8>> {
-    let text = Zeroizing::new([&[0; 2].get(..offset).unwrap_or_default(), bytes].concat());
+    let text = Zeroizing::new([[0; 2].get(..offset).unwrap_or_default(), bytes].concat());
     let encoded = Zeroizing::new(engine.encode(&*text));
     // The first characters hold bits of what is before, the last one of what is after.
     let start = (offset * 4).div_ceil(3);

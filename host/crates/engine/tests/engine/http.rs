@@ -76,15 +76,16 @@ pub(crate) fn weigher() -> Program {
     let core = format!(
         r#"{USES_HEAP}
         (import "host" "fetch" (func $fetch (param i32 i32 i32 i32 i32 i32 i32 i32)))
-        (func (export "weigh") (param i32 i32 i32 i32 i32) (result i32)
+        (func (export "weigh") (param i32 i32 i32 i32 i32 i32 i32) (result i32)
           (call $fetch (local.get 0) (local.get 1) (local.get 2) (local.get 3) (local.get 4)
-            (i32.const 0) (i32.const 0) (i32.const 64))
+            (local.get 5) (local.get 6) (i32.const 64))
           ;; The result's case, and where a response has the length of its body.
           (i32.store (i32.const 128) (i32.load8_u (i32.const 64)))
           (i32.store (i32.const 132) (i32.load (i32.const 84)))
           (i32.const 128))"#
     );
     let ty = r#"(param "method" u8) (param "url" string) (param "headers" (list (tuple string string)))
+        (param "secrets" (list string))
         (result (result u32 (error u32)))"#;
     load(&with_imports(IMPORTS, LOWERED, &core, &[("weigh", ty)]))
 }

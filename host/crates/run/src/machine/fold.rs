@@ -1,7 +1,7 @@
 //! `apply`: one event onto the state. Everything that an event says is checked against what came
 //! before it, so that a row that cannot have been written is refused and not believed.
 
-use base::{Attempt, ChangeSet, Digest, StepId, StepPath, Timestamp};
+use base::{Attempt, Capability, ChangeSet, Digest, StepId, StepPath, Timestamp};
 use journal::{CallRecord, Conflict, Event, Failure, FailureClass, HeldRecord, Receipt, Record, RunCreated};
 
 use super::Graph;
@@ -170,7 +170,7 @@ impl State {
                 step.phase = Phase::Intended;
             } else if step.phase == Phase::Intended
                 && let Some(held) = &step.held
-                && !held.call.capability.is_repeatable()
+                && !is_repeatable(held.call.capability)
                 && !self.graph.is_idempotent(number)
             {
                 // An earlier process was about to make the call, and recorded no answer.
@@ -600,4 +600,11 @@ impl State {
         let approvals = self.approvals.iter_mut().rev();
         approvals.into_iter().find(|approval| approval.digest == *digest).ok_or("it was not asked for")
     }
+}
+
+/// Whether a held call of it may be made again when nobody knows what became of it, be the operation
+/// idempotent or not. GET and HEAD are safe methods (RFC 9110, section 9.2.1): a server is asked to
+/// change nothing, and is told nothing that it was not told before.
+fn is_repeatable(capability: Capability) -> bool {
+    matches!(capability, Capability::HttpRead)
 }
