@@ -85,6 +85,7 @@ fn main() -> Result<(), Failure> {
     println!("a path    {paths:7.0} ns\na URL     {urls:7.0} ns");
 
     let Some(cache) = std::env::args_os().nth(1).map(PathBuf::from) else { return Ok(()) };
+    std::fs::create_dir_all(&cache)?;
     let bytes = large()?;
     let digest = Digest::of(&bytes);
     let (mut cold, mut warm) = (Vec::new(), Vec::new());

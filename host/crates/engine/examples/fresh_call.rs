@@ -225,13 +225,16 @@ fn computing(bare: &Bare, program: &Program, template: &Invocation) -> Result<()
 
 /// Calls a second of one thread, and of eight together, in turn.
 #[expect(clippy::print_stdout, reason = "a measurement is for reading")]
-fn threads(program: &Program, template: &Invocation, arguments: &str, rounds: usize) -> Result<(), Failure> {
+fn threads(
+    name: &str,
+    rounds: usize,
+    call: impl Fn() -> Result<usize, Failure> + Sync,
+) -> Result<(), Failure> {
     let all = |count: usize| -> Result<f64, Failure> {
         let started = Instant::now();
         std::thread::scope(|scope| {
             let work = || {
-                let one =
-                    |()| ours(program, template, arguments).map(drop).map_err(|error| error.to_string());
+                let one = |()| call().map(drop).map_err(|error| error.to_string());
                 std::iter::repeat_n((), rounds / count).try_for_each(one)
             };
             let running: Vec<_> = std::iter::repeat_with(|| scope.spawn(work)).take(count).collect();
@@ -249,7 +252,7 @@ fn threads(program: &Program, template: &Invocation, arguments: &str, rounds: us
         all.get(all.len() / 2).copied().unwrap_or_default()
     };
     let (one, eight) = (middle(&mut one), middle(&mut eight));
-    println!("1 thread  {one:.0} calls/s\n8 threads {eight:.0} calls/s\nratio     {:.2}", eight / one);
+    println!("{name}: 1 thread {one:.0} calls/s, 8 threads {eight:.0} calls/s, ratio {:.2}", eight / one);
     Ok(())
 }
 
@@ -325,7 +328,8 @@ fn main() -> Result<(), Failure> {
     let text = "a".repeat(1024);
     let template = template()?;
     let arguments = format!("{{\"text\": \"{text}\"}}");
-    let [mut bare_times, mut bounded_times, mut our_times] = [Vec::new(), Vec::new(), Vec::new()];
+    let [mut bare_times, mut bounded_times, mut alone_times, mut our_times] =
+        [Vec::new(), Vec::new(), Vec::new(), Vec::new()];
     for _ in 0..rounds {
         let started = Instant::now();
         bare.typed(&text)?;
@@ -333,18 +337,34 @@ fn main() -> Result<(), Failure> {
         let started = Instant::now();
         bounded.dynamic(&text)?;
         bounded_times.push(started.elapsed());
+        let invocation = Invocation { arguments: vec![Value::String(text.clone())], ..template.clone() };
+        let started = Instant::now();
+        let outcome = program.invoke(invocation).outcome;
+        alone_times.push(started.elapsed());
+        let Outcome::Returned(Some(_)) = outcome else { return Err(format!("{outcome:?}").into()) };
         let started = Instant::now();
         ours(&program, &template, &arguments)?;
         our_times.push(started.elapsed());
     }
     row("bare", &mut bare_times);
     row("bare, same limits", &mut bounded_times);
-    row("engine", &mut our_times);
-    let ours_p50 = percentile(&mut our_times, 50);
-    println!("ratio to bare             p50 {:7.2}", ours_p50 / percentile(&mut bare_times, 50));
-    println!("ratio to the same limits  p50 {:7.2}", ours_p50 / percentile(&mut bounded_times, 50));
+    row("engine alone", &mut alone_times);
+    row("engine and JSON", &mut our_times);
+    let (bare_p50, bounded_p50) = (percentile(&mut bare_times, 50), percentile(&mut bounded_times, 50));
+    let (alone_p50, ours_p50) = (percentile(&mut alone_times, 50), percentile(&mut our_times, 50));
+    println!(
+        "ratio to bare             alone {:.2}   with JSON {:.2}",
+        alone_p50 / bare_p50,
+        ours_p50 / bare_p50
+    );
+    println!(
+        "ratio to the same limits  alone {:.2}   with JSON {:.2}",
+        alone_p50 / bounded_p50,
+        ours_p50 / bounded_p50
+    );
     computing(&bare, &program, &template)?;
-    threads(&program, &template, &arguments, rounds)?;
+    threads("bare", rounds, || bare.typed(&text))?;
+    threads("engine", rounds, || ours(&program, &template, &arguments))?;
     match std::env::args().nth(2) {
         Some(path) => isolated(&program, &template, &arguments, &path, rounds),
         None => Ok(()),
