@@ -336,15 +336,16 @@ fn a_held_call_is_sent_with_what_was_approved_or_not_at_all() {
     assert_eq!(server.got_value(), 1);
 }
 
-/// Kills a command with SIGQUIT, which dumps core where the process lets it, once `ready` returns.
+/// Kills a command with SIGABRT, which dumps core where the process lets it, once `ready` returns. No
+/// shell has its commands ignore that, as some do SIGQUIT.
 fn quit(command: &mut Command, ready: impl FnOnce()) -> bool {
     use std::os::unix::process::ExitStatusExt as _;
     let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it starts");
     ready();
     let id = child.id().to_string();
-    drop(finish(Command::new("kill").args(["-QUIT", &id])).exits(0));
+    drop(finish(Command::new("kill").args(["-ABRT", &id])).exits(0));
     let status = child.wait().expect("it ends");
-    assert_eq!(status.signal(), Some(3), "{status:?}");
+    assert_eq!(status.signal(), Some(6), "{status:?}");
     status.core_dumped()
 }
 
