@@ -27,6 +27,7 @@ pub mod exec;
 pub mod files;
 pub mod http;
 pub mod log;
+pub mod model;
 pub mod random;
 
 #[doc(hidden)]
@@ -51,7 +52,7 @@ mod bindings {
 /// (`use capstan:host/types@0.1.0.{file-error}`).
 pub mod host {
     pub use crate::bindings::capstan::host::{
-        artifacts, clock, exec, files_read, files_write, http_read, http_send, log, random, types,
+        artifacts, clock, exec, files_read, files_write, http_read, http_send, log, model, random, types,
     };
 }
 
@@ -87,6 +88,7 @@ macro_rules! pack {
                     "capstan:host/http-read@0.1.0": ::capstan_sdk::host::http_read,
                     "capstan:host/http-send@0.1.0": ::capstan_sdk::host::http_send,
                     "capstan:host/log@0.1.0": ::capstan_sdk::host::log,
+                    "capstan:host/model@0.1.0": ::capstan_sdk::host::model,
                     "capstan:host/random@0.1.0": ::capstan_sdk::host::random,
                     "capstan:host/types@0.1.0": ::capstan_sdk::host::types,
                 },

@@ -10,7 +10,7 @@ use crate::phase;
 use crate::tree::Tree;
 
 /// The guests that tests install as packs.
-const GUESTS: [&str; 5] = ["asker", "keeper", "limits", "sender", "writer"];
+const GUESTS: [&str; 6] = ["asker", "keeper", "limits", "sender", "thinker", "writer"];
 /// The guest whose manifest claims less than its component imports.
 const LIAR: &str = "liar";
 

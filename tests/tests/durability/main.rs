@@ -8,6 +8,7 @@ mod folders;
 mod held;
 mod interrupt;
 mod labels;
+mod models;
 mod rows;
 mod scene;
 mod secrets;

@@ -157,6 +157,7 @@ fn template() -> &'static Path {
         // Of the same publisher, so signed with the same key.
         sign_and_install(&env, "tests/guests/sender", "sender", "limits", &[]);
         sign_and_install(&env, "tests/guests/asker", "asker", "limits", &[]);
+        sign_and_install(&env, "tests/guests/thinker", "thinker", "limits", &[]);
         env.write("witness.plan.yaml", WITNESS);
         env.write("note.txt", BASE);
         drop(env.run(["plan", "run", "witness.plan.yaml"]).exits(3));

@@ -2,14 +2,17 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 
-use authority::{Ceiling, LimitCaps, LimitKind, Scope, SecretName};
+use authority::{Ceiling, LimitCaps, LimitKind, ModelName, Scope, SecretName};
 use base::{Capability, Code, Refusal, parse_bytes, parse_duration_ms};
-use engine::{CompileLimits, ExecLimits, ExecSettings};
+use engine::{CompileLimits, ExecLimits, ExecSettings, ModelEndpoint};
 use serde::Deserialize;
 
 use crate::secrets::Variables;
 use crate::{Error, Home};
+
+mod model;
 
 /// The file's name in the home.
 pub(crate) const FILE: &str = "config.toml";
@@ -47,10 +50,17 @@ mode = \"solo\"
 # clock = true
 # limits = { fuel = \"2G\", wall = \"10s\", memory = \"64MiB\" }
 
-# Secrets whose values are in the environment that capstan is started with. The others are kept by
-# `capstan secret set`.
-# [secrets]
-# example-token = \"env:EXAMPLE_TOKEN\"
+# Language models, each by the name that packs ask for it and grants give it, in the form of chat
+# completions. Prices are for a million tokens, in one unit for all models.
+# [model.default]
+# url = \"https://models.example.com/v1\"
+# model = \"small-1\"         # what the server calls it
+# input-price = \"0.15\"
+# output-price = \"0.60\"
+# key = \"example-token\"     # a secret, sent as a bearer token
+# network = \"127.0.0.0/8\"   # for one that is in no public network; only then with http://
+# json = \"schema\"           # how it is asked for JSON: by the schema, as any object, or by nothing
+# limit = \"max_tokens\"      # what it calls the most tokens of an answer
 ";
 
 /// The settings.
@@ -68,6 +78,8 @@ pub(crate) struct Config {
     pub(crate) ceiling: Ceiling,
     /// The secrets whose values are in the environment, with the variables that hold them.
     pub(crate) secrets: Variables,
+    /// The models that packs can be granted.
+    pub(crate) models: BTreeMap<ModelName, Arc<ModelEndpoint>>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -84,6 +96,8 @@ struct File {
     ceiling: Option<BTreeMap<String, Allowed>>,
     #[serde(default)]
     secrets: BTreeMap<String, String>,
+    #[serde(default)]
+    model: BTreeMap<String, model::Entry>,
 }
 
 /// A line of the ceiling: of a capability, or its limits.
@@ -161,7 +175,9 @@ pub(crate) fn load(home: &Home) -> Result<Config, Error> {
     let ceiling = file.ceiling.map(ceiling).transpose()?.unwrap_or_default();
     let secrets = file.secrets.iter().map(|(name, place)| variable(name, place));
     let secrets = secrets.collect::<Result<_, _>>()?;
-    Ok(Config { isolation: file.isolation, compile, ceiling, exec_path, exec_limits, secrets })
+    let models = file.model.into_iter().map(|(name, entry)| model::read(&name, entry));
+    let models = models.collect::<Result<_, _>>()?;
+    Ok(Config { isolation: file.isolation, compile, ceiling, exec_path, exec_limits, secrets, models })
 }
 
 /// The ceiling: an allow-list, so that a line which says nothing is a mistake.

@@ -37,6 +37,7 @@ impl App {
             }
             self.check_packs(&mut findings);
         }
+        self.check_models(&mut findings);
         check_machine(&mut findings);
         self.check_isolation(&mut findings);
         self.check_confinement(&mut findings);
@@ -98,6 +99,24 @@ impl App {
             Err(error) => {
                 let hint = Some(format!("edit `{home}/grants.toml`"));
                 findings.add("error", "grants", error.to_string(), hint);
+            }
+        }
+    }
+
+    /// Where models are asked, and whether what opens them has a value.
+    fn check_models(&self, findings: &mut Findings) {
+        // Settings that cannot be read are said below, and a home that is none has no models.
+        let Ok(config) = config::load(&self.home) else { return };
+        let set = self.secret_list().unwrap_or_default();
+        for (name, endpoint) in &config.models {
+            let key = endpoint.key.as_ref().map(ToString::to_string);
+            let is_set = |key: &String| set.iter().any(|secret| secret.name == *key && secret.is_set);
+            match key.filter(|key| !is_set(key)) {
+                None => findings.ok("model", format!("`{name}` is asked at `{}`", endpoint.url)),
+                Some(key) => {
+                    let message = format!("`{name}` cannot be asked: its key `{key}` has no value");
+                    findings.add("note", "model", message, Some(format!("capstan secret set {key}")));
+                }
             }
         }
     }

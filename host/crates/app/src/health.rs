@@ -107,16 +107,12 @@ impl App {
                 return Ok(());
             }
         };
-        let text = || Some(Box::new(Type::String));
         let standing = Standing::none(id.clone());
         let authority = Authority::of(&pack.manifest().request, &standing, &consent.ceiling, Effect::Pure);
         let report = program.within(self.workers()?).invoke(Invocation {
             interface: HEALTH.to_owned(),
             function: "check".to_owned(),
-            signature: FunctionType {
-                params: Vec::new(),
-                result: Some(Type::Result { ok: text(), err: text() }),
-            },
+            signature: signature(),
             arguments: Vec::new(),
             limits: authority.limits(Limits::DEFAULT),
             authority,
@@ -128,6 +124,7 @@ impl App {
                 artifacts: Arc::new(Nothing),
                 http: self.http()?,
                 exec: self.exec()?,
+                models: self.model_table()?.none(),
                 secrets: BTreeMap::new(),
                 clock: Arc::clone(&self.clock),
                 seed: system::random::<32>()?,
@@ -216,4 +213,10 @@ impl Artifacts for Nothing {
     fn get(&self, _: &Digest, _: u64) -> Result<Vec<u8>, ArtifactError> {
         Err(ArtifactError::NotFound)
     }
+}
+
+/// That of `check` in `capstan:pack/health`.
+fn signature() -> FunctionType {
+    let text = || Some(Box::new(Type::String));
+    FunctionType { params: Vec::new(), result: Some(Type::Result { ok: text(), err: text() }) }
 }

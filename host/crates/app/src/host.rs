@@ -17,6 +17,7 @@ use run::{
 };
 
 use crate::catalog::InstalledPacks;
+use crate::models::ModelTable;
 use crate::secrets::Secrets;
 use crate::{Error, system};
 
@@ -45,6 +46,7 @@ pub(crate) struct Calls {
     pub(crate) journal: Journal,
     pub(crate) http: HttpClient,
     pub(crate) exec: ExecRunner,
+    pub(crate) models: ModelTable,
     pub(crate) secrets: Arc<Secrets>,
     pub(crate) clock: Arc<dyn Clock>,
 }
@@ -130,6 +132,7 @@ impl Calls {
             arguments: call.arguments,
             limits: authority.limits(call.limits),
             host: HostContext {
+                models: self.models.of(&authority).map_err(as_refusal)?,
                 secrets: self.secrets.values(&authority).map_err(as_refusal)?,
                 roots: Arc::clone(&self.roots),
                 artifacts,

@@ -24,6 +24,7 @@ mod init;
 mod inspect;
 mod keys;
 mod kill;
+mod models;
 mod operations;
 mod packs;
 mod plans;

@@ -153,6 +153,7 @@ impl App {
             arguments,
             limits: authority.limits(declared.limits.resolve()),
             host: HostContext {
+                models: self.model_table()?.of(&authority)?,
                 secrets: self.secrets.values(&authority)?,
                 roots: Arc::clone(&roots),
                 artifacts: Arc::new(NoArtifacts),

@@ -54,6 +54,7 @@ impl App {
             journal: self.journal()?.clone(),
             http: self.http()?,
             exec: self.exec()?,
+            models: self.model_table()?,
             secrets: Arc::clone(&self.secrets),
             clock: Arc::clone(&self.clock),
         };
@@ -312,6 +313,8 @@ impl App {
             total.memory_bytes_max = total.memory_bytes_max.max(usage.memory_bytes);
             total.files = total.files.saturating_add(usage.files);
             total.file_bytes = total.file_bytes.saturating_add(usage.file_bytes);
+            total.model_tokens = total.model_tokens.saturating_add(usage.model_tokens);
+            total.model_cost = total.model_cost.saturating_add(usage.model_cost);
             total.wall_us = total.wall_us.saturating_add(usage.wall_us);
         }
         Ok(total)

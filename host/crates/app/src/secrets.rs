@@ -21,7 +21,7 @@ use zeroize::Zeroizing;
 use crate::app::App;
 use crate::time::rfc3339;
 use crate::view::SecretView;
-use crate::{Error, Home, config, keys};
+use crate::{Error, Home, config, keys, models};
 
 /// The folder of the values.
 const FOLDER: &str = "secrets";
@@ -137,7 +137,8 @@ impl App {
             return Ok(false);
         }
         let granted = crate::grants::load(&self.home)?;
-        let any = granted.iter().any(|grant| grant.capability == Capability::Secrets);
+        let any = granted.iter().any(|grant| grant.capability == Capability::Secrets)
+            || !models::granted_keys(&self.home)?.is_empty();
         Ok(any && !self.secrets.kept()?.is_empty() && self.secrets.key_is_protected()?)
     }
 
@@ -194,13 +195,25 @@ impl Secrets {
         let variables = config::load(&self.home)?.secrets;
         let mut values = BTreeMap::new();
         for name in names {
-            let value = match variables.get(name) {
-                Some(variable) => self.environment_value(name, variable)?,
-                None => self.kept_value(name)?,
-            };
+            let value = self.value_at(name, &variables)?;
             values.extend(value.map(|value| (name.clone(), value)));
         }
         Ok(values)
+    }
+
+    /// The value of one secret, if it has one.
+    ///
+    /// # Errors
+    /// As for [`Secrets::values`].
+    pub(crate) fn value(&self, name: &SecretName) -> Result<Option<SecretValue>, Error> {
+        self.value_at(name, &config::load(&self.home)?.secrets)
+    }
+
+    fn value_at(&self, name: &SecretName, variables: &Variables) -> Result<Option<SecretValue>, Error> {
+        match variables.get(name) {
+            Some(variable) => self.environment_value(name, variable),
+            None => self.kept_value(name),
+        }
     }
 
     fn environment_value(&self, name: &SecretName, variable: &str) -> Result<Option<SecretValue>, Error> {

@@ -480,6 +480,10 @@ pub struct UsageTotal {
     pub files: u64,
     /// Bytes of files that they read and staged.
     pub file_bytes: u64,
+    /// Tokens that models read and wrote.
+    pub model_tokens: u64,
+    /// What they cost, in millionths of the unit of their prices.
+    pub model_cost: u64,
     /// The time of all of them added up, in microseconds.
     pub wall_us: u64,
 }

@@ -19,7 +19,7 @@ use base::{Capability, Clock, Code, Digest, Effect, Limits, Timestamp};
 use engine::files::Roots;
 use engine::{
     ArtifactError, Artifacts, CancelToken, Engine, EngineSettings, ExecLimits, ExecRunner, ExecSettings,
-    HostContext, HttpClient, HttpSettings, Invocation, Outcome,
+    HostContext, HttpClient, HttpSettings, Invocation, Models, Outcome,
 };
 use pack::PackFiles;
 use proptest::collection::{btree_set, vec};
@@ -28,11 +28,13 @@ use proptest::prelude::*;
 use values::{FunctionType, Type, Value};
 
 use Capability::{
-    Artifacts as Keep, Clock as Time, FilesRead, FilesWrite, HttpRead, HttpSend, Log, Random, Secrets,
+    Artifacts as Keep, Clock as Time, FilesRead, FilesWrite, HttpRead, HttpSend, Log, Model, Random, Secrets,
 };
 
 /// The places that there are, and the scopes that hold them. Calls reach for the first of each kind.
-const PLACES: [(&str, &[&str]); 10] = [
+const PLACES: [(&str, &[&str]); 12] = [
+    ("default", &["default"]),
+    ("small", &["small"]),
     ("tok@127.0.0.1:header:x", &["tok"]),
     ("tok@a.b:header:x", &["tok elsewhere"]),
     ("workspace:**", &["workspace:a", "workspace:b"]),
@@ -54,6 +56,7 @@ fn target(capability: Capability) -> Option<&'static str> {
     match capability {
         FilesRead | FilesWrite => Some("workspace:a"),
         HttpRead | HttpSend => Some("http a"),
+        Model => Some("default"),
         _ => None,
     }
 }
@@ -84,6 +87,7 @@ fn scope_of(capability: Capability) -> impl Strategy<Value = Option<&'static str
     let scopes: &[&str] = match capability {
         FilesRead | FilesWrite => &["workspace:**", "workspace:a", "workspace:b", "other:**"],
         HttpRead | HttpSend => &["http://*/**", "http://127.0.0.1/a", "http://127.0.0.1/b", "https://*/**"],
+        Model => &["default", "small"],
         Secrets => &["tok@127.0.0.1:header:x", "tok@a.b:header:x"],
         _ => return Just(None).boxed(),
     };
@@ -143,6 +147,7 @@ fn world() -> impl Strategy<Value = World> {
                 {
                     let scopes = match target(*capability) {
                         Some("http a") => BTreeSet::from(["http://*/**"]),
+                        Some("default") => BTreeSet::from(["default"]),
                         Some(_) => BTreeSet::from(["workspace:**"]),
                         None => BTreeSet::new(),
                     };
@@ -354,6 +359,25 @@ fn import(capability: Capability) -> (&'static str, &'static str, &'static str) 
             "put (param i32 i32 i32 i32 i32)",
             "(call $f (i32.const 0) (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 64)) (call $case)",
         ),
+        Model => (
+            r#"(type $me' (variant (case "denied" string) (case "unavailable" string) (case "invalid-request" string)
+                (case "invalid-schema" string) (case "mismatch" string) (case "refused" string)
+                (case "failed" string) (case "timeout"))) (export "model-error" (type $me (eq $me')))
+               (type $ro' (enum "system" "user" "assistant")) (export "role" (type $ro (eq $ro')))
+               (type $m' (record (field "role" $ro) (field "text" string))) (export "message" (type $m (eq $m')))
+               (type $q' (record (field "model" string) (field "messages" (list $m)) (field "schema" (option string))
+                (field "max-tokens" u32) (field "temperature" (option u8))))
+               (export "request" (type $q (eq $q')))
+               (type $a' (record (field "text" string) (field "complete" bool) (field "input-tokens" u64)
+                (field "output-tokens" u64) (field "cost" u64)))
+               (export "answer" (type $a (eq $a')))
+               (export "ask" (func (param "request" $q) (result (result $a (error $me)))))"#,
+            "ask (param i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32)",
+            // An answer has numbers of 64 bits, so that what stands beside it is farther away.
+            "(call $f (i32.const 50) (i32.const 7) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0)
+              (i32.const 0) (i32.const 1) (i32.const 0) (i32.const 0) (i32.const 64))
+             (i32.store8 (i32.const 68) (i32.load8_u (i32.const 72))) (call $case)",
+        ),
         Time => {
             (r#"(export "now" (func (result u64)))"#, "now (result i64)", "(drop (call $f)) (i32.const 100)")
         }
@@ -399,7 +423,7 @@ fn component(imports: &BTreeSet<Capability>) -> Vec<u8> {
     let text: String = format!(
         r#"(component {outer}
           (core module $Heap (memory (export "memory") 1)
-            (data (i32.const 0) "http://127.0.0.1/a") (data (i32.const 32) "workspace") (data (i32.const 48) "a")
+            (data (i32.const 0) "http://127.0.0.1/a") (data (i32.const 32) "workspace") (data (i32.const 48) "a") (data (i32.const 50) "default")
             (func (export "realloc") (param i32 i32 i32 i32) (result i32) (i32.const 4096))
             (func (export "nothing") (result i32) (i32.const 100)))
           (core instance $heap (instantiate $Heap))
@@ -472,6 +496,10 @@ fn said(program: &engine::Program, authority: &Authority, name: &str, folder: &P
                 search: Vec::new(),
                 limits: ExecLimits::DEFAULT,
             }),
+            models: Models {
+                client: HttpClient::new(HttpSettings::default()).unwrap(),
+                by_name: BTreeMap::new(),
+            },
             secrets: BTreeMap::new(),
             clock: Arc::new(Fixed),
             seed: [0; 32],
@@ -482,8 +510,8 @@ fn said(program: &engine::Program, authority: &Authority, name: &str, folder: &P
     });
     match report.outcome {
         Outcome::Returned(Some(Value::U32(case))) => {
-            // A private address is as far as a request gets that was permitted.
-            assert!(matches!((name, case), (_, 0 | 100) | ("http-read", 4)), "{name}: {case}");
+            // A private address is as far as a request gets that was permitted, and no message a question.
+            assert!(matches!((name, case), (_, 0 | 100) | ("http-read", 4) | ("model", 2)), "{name}: {case}");
             assert_eq!(case != 100, report.denied.len() == 1, "{name}: {:?}", report.denied);
             if case == 0 { Said::Denied } else { Said::Answered }
         }

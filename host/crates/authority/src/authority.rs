@@ -12,7 +12,7 @@ use crate::denied::cut;
 use crate::request::is_grantable;
 use crate::{
     Allowed, Ceiling, Denied, DeniedReason, ExecCall, ExecScope, HttpUrl, Lapse, Lapsed, LimitCaps,
-    PathScope, Request, Scope, SecretName, SecretScope, Standing, UrlScope,
+    ModelName, PathScope, Request, Scope, SecretName, SecretScope, Standing, UrlScope,
 };
 
 pub use explain::{DecidedBy, EffectiveLimit, Explanation, MissingGrant};
@@ -279,6 +279,24 @@ impl Authority {
                 Err(self.denied(capability, &what, reason, || None, &holds))
             }
         }
+    }
+
+    /// Whether a call may ask the model `name`: it is requested, granted and below the ceiling.
+    ///
+    /// # Errors
+    /// If it may not.
+    pub fn permits_model(&self, name: &ModelName) -> Result<(), Denied> {
+        let capability = Capability::Model;
+        let holds = |scope: &Scope| scope.as_model() == Some(name);
+        let narrowest = || Some(Scope::from(name.clone()));
+        self.decide(capability, &holds)
+            .map_err(|reason| self.denied(capability, name.as_str(), reason, narrowest, &holds))
+    }
+
+    /// The models that calls may ask, in the request's order.
+    pub fn models(&self) -> impl Iterator<Item = &ModelName> {
+        let asked = self.requested(Capability::Model).iter().filter_map(Scope::as_model);
+        asked.filter(|name| self.permits_model(name).is_ok())
     }
 
     /// The secrets that calls may be filled in with, in the request's order.

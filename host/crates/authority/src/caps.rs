@@ -5,73 +5,74 @@ use std::fmt;
 use std::str::FromStr;
 
 use base::{
-    Limits, ParseQuantityError, parse_bytes, parse_count, parse_duration_ms, show_bytes, show_count,
-    show_duration_ms,
+    Limits, ParseQuantityError, parse_bytes, parse_cost, parse_count, parse_duration_ms, show_bytes,
+    show_cost, show_count, show_duration_ms,
 };
 
-/// A limit of a call that can be lowered. The stack is not among them: it is the engine's, the same
-/// for every call.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum LimitKind {
-    /// [`Limits::fuel`].
-    Fuel,
-    /// [`Limits::wall_ms`].
-    Wall,
-    /// [`Limits::memory_bytes`].
-    Memory,
-    /// [`Limits::output_bytes`].
-    Output,
-    /// [`Limits::host_call_bytes`].
-    HostCalls,
-    /// [`Limits::stdio_bytes`].
-    Log,
-    /// [`Limits::random_bytes`].
-    Random,
-    /// [`Limits::handles`].
-    Handles,
-    /// [`Limits::resources`].
-    Resources,
-    /// [`Limits::instances`].
-    Instances,
-    /// [`Limits::table_elements`].
-    TableElements,
+/// One line a kind: its name, the key in `config.toml` and `grants.toml`, the limit, and its unit.
+macro_rules! kinds {
+    ($($kind:ident = $key:literal, $limit:ident in $unit:ident;)*) => {
+        /// A limit of a call that can be lowered. The stack is not among them: it is the engine's, the
+        /// same for every call.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+        pub enum LimitKind {
+            $(#[doc = concat!("[`Limits::", stringify!($limit), "`].")] $kind,)*
+        }
+
+        impl LimitKind {
+            /// Every kind, in the order in which limits are printed.
+            pub const ALL: &'static [Self] = &[$(Self::$kind,)*];
+
+            /// The key in `config.toml` and `grants.toml`.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$kind => $key,)* }
+            }
+
+            /// Its amount in `limits`.
+            #[must_use]
+            pub const fn of(self, limits: &Limits) -> u64 {
+                match self { $(Self::$kind => limits.$limit,)* }
+            }
+
+            const fn of_mut(self, limits: &mut Limits) -> &mut u64 {
+                match self { $(Self::$kind => &mut limits.$limit,)* }
+            }
+
+            const fn unit(self) -> Unit {
+                match self { $(Self::$kind => Unit::$unit,)* }
+            }
+        }
+    };
+}
+
+kinds! {
+    Fuel = "fuel", fuel in Count;
+    Wall = "wall", wall_ms in Duration;
+    Memory = "memory", memory_bytes in Bytes;
+    Output = "output", output_bytes in Bytes;
+    Files = "files", files in Count;
+    FileBytes = "file-bytes", file_bytes in Bytes;
+    ModelTokens = "model-tokens", model_tokens in Count;
+    ModelCost = "model-cost", model_cost in Cost;
+    HostCalls = "host-calls", host_call_bytes in Bytes;
+    Log = "log", stdio_bytes in Bytes;
+    Random = "random", random_bytes in Bytes;
+    Handles = "handles", handles in Count;
+    Resources = "resources", resources in Count;
+    Instances = "instances", instances in Count;
+    TableElements = "table-elements", table_elements in Count;
+}
+
+enum Unit {
+    Count,
+    Bytes,
+    Duration,
+    Cost,
 }
 
 impl LimitKind {
-    /// Every kind, in the order in which limits are printed.
-    pub const ALL: [Self; 11] = [
-        Self::Fuel,
-        Self::Wall,
-        Self::Memory,
-        Self::Output,
-        Self::HostCalls,
-        Self::Log,
-        Self::Random,
-        Self::Handles,
-        Self::Resources,
-        Self::Instances,
-        Self::TableElements,
-    ];
-
-    /// The key in `config.toml` and `grants.toml`.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Fuel => "fuel",
-            Self::Wall => "wall",
-            Self::Memory => "memory",
-            Self::Output => "output",
-            Self::HostCalls => "host-calls",
-            Self::Log => "log",
-            Self::Random => "random",
-            Self::Handles => "handles",
-            Self::Resources => "resources",
-            Self::Instances => "instances",
-            Self::TableElements => "table-elements",
-        }
-    }
-
-    /// Parses an amount in the kind's unit: a count, a size or a duration, at least 1.
+    /// Parses an amount in the kind's unit: a count, a size, a duration or a cost, more than 0.
     ///
     /// # Errors
     /// If it is none.
@@ -80,6 +81,7 @@ impl LimitKind {
             Unit::Count => parse_count(text),
             Unit::Bytes => parse_bytes(text),
             Unit::Duration => parse_duration_ms(text),
+            Unit::Cost => parse_cost(text),
         }?;
         let none = || ParseQuantityError { text: text.to_owned(), expected: "a limit of at least 1" };
         if amount == 0 { Err(none()) } else { Ok(amount) }
@@ -92,58 +94,9 @@ impl LimitKind {
             Unit::Count => show_count(amount),
             Unit::Bytes => show_bytes(amount),
             Unit::Duration => show_duration_ms(amount),
+            Unit::Cost => show_cost(amount),
         }
     }
-
-    /// Its amount in `limits`.
-    #[must_use]
-    pub const fn of(self, limits: &Limits) -> u64 {
-        match self {
-            Self::Fuel => limits.fuel,
-            Self::Wall => limits.wall_ms,
-            Self::Memory => limits.memory_bytes,
-            Self::Output => limits.output_bytes,
-            Self::HostCalls => limits.host_call_bytes,
-            Self::Log => limits.stdio_bytes,
-            Self::Random => limits.random_bytes,
-            Self::Handles => limits.handles,
-            Self::Resources => limits.resources,
-            Self::Instances => limits.instances,
-            Self::TableElements => limits.table_elements,
-        }
-    }
-
-    const fn of_mut(self, limits: &mut Limits) -> &mut u64 {
-        match self {
-            Self::Fuel => &mut limits.fuel,
-            Self::Wall => &mut limits.wall_ms,
-            Self::Memory => &mut limits.memory_bytes,
-            Self::Output => &mut limits.output_bytes,
-            Self::HostCalls => &mut limits.host_call_bytes,
-            Self::Log => &mut limits.stdio_bytes,
-            Self::Random => &mut limits.random_bytes,
-            Self::Handles => &mut limits.handles,
-            Self::Resources => &mut limits.resources,
-            Self::Instances => &mut limits.instances,
-            Self::TableElements => &mut limits.table_elements,
-        }
-    }
-
-    const fn unit(self) -> Unit {
-        match self {
-            Self::Fuel | Self::Handles | Self::Resources | Self::Instances | Self::TableElements => {
-                Unit::Count
-            }
-            Self::Memory | Self::Output | Self::HostCalls | Self::Log | Self::Random => Unit::Bytes,
-            Self::Wall => Unit::Duration,
-        }
-    }
-}
-
-enum Unit {
-    Count,
-    Bytes,
-    Duration,
 }
 
 impl fmt::Display for LimitKind {
@@ -161,7 +114,7 @@ impl FromStr for LimitKind {
             let shown: String = text.chars().take(80).collect();
             format!("unknown limit `{shown}`: expected one of {}", known.join(", "))
         };
-        Self::ALL.into_iter().find(|kind| kind.as_str() == text).ok_or_else(unknown)
+        Self::ALL.iter().copied().find(|kind| kind.as_str() == text).ok_or_else(unknown)
     }
 }
 
@@ -221,7 +174,7 @@ mod tests {
 
     #[test]
     fn a_bound_lowers_its_own_limit_and_no_other() {
-        for kind in LimitKind::ALL {
+        for kind in LimitKind::ALL.iter().copied() {
             let mut caps = LimitCaps::new();
             let before = kind.of(&Limits::DEFAULT);
             caps.lower(kind, before + 1);
@@ -230,7 +183,7 @@ mod tests {
             caps.lower(kind, 9);
             assert_eq!(caps.get(kind), Some(7));
             let after = caps.cut(Limits::DEFAULT);
-            for other in LimitKind::ALL {
+            for other in LimitKind::ALL.iter().copied() {
                 let expected = if other == kind { 7 } else { other.of(&Limits::DEFAULT) };
                 assert_eq!(other.of(&after), expected, "{kind} and {other}");
             }
@@ -240,7 +193,7 @@ mod tests {
 
     #[test]
     fn each_kind_reads_its_own_unit() {
-        for kind in LimitKind::ALL {
+        for kind in LimitKind::ALL.iter().copied() {
             assert_eq!(kind.as_str().parse(), Ok(kind));
             let amount = kind.of(&Limits::DEFAULT);
             assert_eq!(kind.parse_amount(&kind.show(amount)), Ok(amount), "{kind}");

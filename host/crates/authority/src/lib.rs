@@ -34,8 +34,9 @@ pub use http_url::{HttpUrl, URL_BYTES_MAX, UrlError};
 pub use path::{PATH_BYTES_MAX, PathError, check_path};
 pub use request::{ReadRequestError, Request, RequestError, SCOPES_MAX};
 pub use scope::{
-    ExecCall, ExecParts, ExecScope, ExecScopeError, ExecWordError, ParseScopeError, ParseSecretNameError,
-    PathScope, SECRET_NAME_BYTES_MAX, Scope, ScopeErrorReason, SecretName, SecretScope, Slot, UrlScope,
+    ExecCall, ExecParts, ExecScope, ExecScopeError, ExecWordError, MODEL_NAME_BYTES_MAX, ModelName,
+    ParseModelNameError, ParseScopeError, ParseSecretNameError, PathScope, SECRET_NAME_BYTES_MAX, Scope,
+    ScopeErrorReason, SecretName, SecretScope, Slot, UrlScope,
 };
 pub use standing::{Lapsed, Standing};
 pub use terms::{Lapse, ParseSignerError, Signer, Terms};

@@ -83,6 +83,7 @@ fn example(capability: Capability) -> &'static str {
         Some(ScopeKind::Url) => "https://example.com/**",
         Some(ScopeKind::Command) => "workspace:git log *",
         Some(ScopeKind::Secret) => "example-token@api.example.com:header:authorization",
+        Some(ScopeKind::Model) => "default",
         Some(ScopeKind::Path) | None => "workspace:**",
     }
 }

@@ -7,11 +7,13 @@ use base::{Capability, ScopeKind};
 use crate::glob::GlobError;
 
 mod exec;
+mod model;
 mod path;
 mod secret;
 mod url;
 
 pub use exec::{ExecCall, ExecParts, ExecScope, ExecScopeError, ExecWordError, Slot};
+pub use model::{MODEL_NAME_BYTES_MAX, ModelName, ParseModelNameError};
 pub use path::PathScope;
 pub use secret::{ParseSecretNameError, SECRET_NAME_BYTES_MAX, SecretName, SecretScope};
 pub use url::UrlScope;
@@ -27,6 +29,8 @@ pub enum Scope {
     Exec(ExecScope),
     /// A secret for a host.
     Secret(SecretScope),
+    /// A model.
+    Model(ModelName),
 }
 
 /// The text is not a scope.
@@ -83,6 +87,9 @@ pub enum ScopeErrorReason {
     /// What follows `=` cannot stand in front of a value.
     #[error("expected a text in quotes after `=`, such as `=\"Bearer \"`")]
     SecretPrefix,
+    /// It is no name of a model.
+    #[error("expected the name of a model, such as `default`: lower-case letters, digits and `-`")]
+    ModelName,
     /// What follows `via` is no network.
     #[error("expected a network after ` via `, such as `10.0.0.0/8`, with its other bits zero")]
     Network,
@@ -108,6 +115,10 @@ impl Scope {
             Some(ScopeKind::Url) => text.parse().map(Self::Url),
             Some(ScopeKind::Command) => text.parse().map(Self::Exec),
             Some(ScopeKind::Secret) => text.parse().map(Self::Secret),
+            Some(ScopeKind::Model) => text
+                .parse()
+                .map(Self::Model)
+                .map_err(|_| ParseScopeError::new(text, ScopeErrorReason::ModelName)),
             Some(ScopeKind::Path) | None => text.parse().map(Self::Path),
         }
     }
@@ -120,6 +131,7 @@ impl Scope {
             Self::Url(_) => ScopeKind::Url,
             Self::Exec(_) => ScopeKind::Command,
             Self::Secret(_) => ScopeKind::Secret,
+            Self::Model(_) => ScopeKind::Model,
         }
     }
 
@@ -128,7 +140,7 @@ impl Scope {
     pub fn as_path(&self) -> Option<&PathScope> {
         match self {
             Self::Path(scope) => Some(scope),
-            Self::Url(_) | Self::Exec(_) | Self::Secret(_) => None,
+            _ => None,
         }
     }
 
@@ -137,7 +149,7 @@ impl Scope {
     pub fn as_url(&self) -> Option<&UrlScope> {
         match self {
             Self::Url(scope) => Some(scope),
-            Self::Path(_) | Self::Exec(_) | Self::Secret(_) => None,
+            _ => None,
         }
     }
 
@@ -146,7 +158,7 @@ impl Scope {
     pub fn as_exec(&self) -> Option<&ExecScope> {
         match self {
             Self::Exec(scope) => Some(scope),
-            Self::Path(_) | Self::Url(_) | Self::Secret(_) => None,
+            _ => None,
         }
     }
 
@@ -155,7 +167,16 @@ impl Scope {
     pub fn as_secret(&self) -> Option<&SecretScope> {
         match self {
             Self::Secret(scope) => Some(scope),
-            Self::Path(_) | Self::Url(_) | Self::Exec(_) => None,
+            _ => None,
+        }
+    }
+
+    /// The model, if it is one.
+    #[must_use]
+    pub fn as_model(&self) -> Option<&ModelName> {
+        match self {
+            Self::Model(name) => Some(name),
+            _ => None,
         }
     }
 
@@ -166,6 +187,7 @@ impl Scope {
             (Self::Path(scope), Self::Path(other)) => scope.is_within(other),
             (Self::Url(scope), Self::Url(other)) => scope.is_within(other),
             (Self::Secret(scope), Self::Secret(other)) => scope.is_within(other),
+            (Self::Model(name), Self::Model(other)) => name == other,
             _ => false,
         }
     }
@@ -178,6 +200,7 @@ impl Scope {
             (Self::Url(scope), Self::Url(asked)) => scope.meets(asked),
             (Self::Exec(scope), Self::Exec(asked)) => scope.meets(asked),
             (Self::Secret(scope), Self::Secret(asked)) => scope.meets(asked),
+            (Self::Model(name), Self::Model(asked)) => name == asked,
             _ => false,
         }
     }
@@ -207,6 +230,12 @@ impl From<SecretScope> for Scope {
     }
 }
 
+impl From<ModelName> for Scope {
+    fn from(name: ModelName) -> Self {
+        Self::Model(name)
+    }
+}
+
 impl fmt::Display for Scope {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -214,6 +243,7 @@ impl fmt::Display for Scope {
             Self::Url(scope) => scope.fmt(f),
             Self::Exec(scope) => scope.fmt(f),
             Self::Secret(scope) => scope.fmt(f),
+            Self::Model(name) => name.fmt(f),
         }
     }
 }

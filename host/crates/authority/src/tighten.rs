@@ -7,7 +7,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use base::{Capability, RootName, ScopeKind, Uses};
 
-use crate::{HttpUrl, PathScope, Request, SCOPES_MAX, Scope, SecretScope, Standing, Terms, UrlScope};
+use crate::{
+    HttpUrl, ModelName, PathScope, Request, SCOPES_MAX, Scope, SecretScope, Standing, Terms, UrlScope,
+};
 
 /// From how many names of one folder on its other names are granted too.
 const NAMES_MAX: usize = 16;
@@ -73,6 +75,7 @@ pub fn tighten(
             (Some(uses), Some(ScopeKind::Url)) => row.urls(uses),
             (Some(_), Some(ScopeKind::Command)) => Err(Kept::NotRecorded),
             (Some(uses), Some(ScopeKind::Secret)) => row.secrets(uses),
+            (Some(uses), Some(ScopeKind::Model)) => row.models(uses),
         };
         let after = match covered {
             Ok(after) if after.is_empty() && needed.contains(&capability) => Err(Kept::Needed),
@@ -164,6 +167,16 @@ impl Row<'_> {
             let used: SecretScope = place.parse().map_err(|_| Kept::NotRecorded)?;
             let holds = |scope: &Scope| scope.as_secret().is_some_and(|scope| used.is_within(scope));
             self.cover(None, holds, &mut after);
+        }
+        Ok(after.into_iter().collect())
+    }
+
+    /// The grants of the models that were asked.
+    fn models(&self, uses: &Uses) -> Result<Vec<Given>, Kept> {
+        let mut after = BTreeMap::new();
+        for place in &uses.places {
+            let used: ModelName = place.parse().map_err(|_| Kept::NotRecorded)?;
+            self.cover(None, |scope| scope.as_model() == Some(&used), &mut after);
         }
         Ok(after.into_iter().collect())
     }

@@ -23,6 +23,8 @@ pub enum Capability {
     Exec,
     /// Store and fetch content-addressed bytes of the run.
     Artifacts,
+    /// Ask language models that the operator named.
+    Model,
     /// Have the host fill in secrets for their own hosts. It has no interface: what a request asks for
     /// by name, the host adds to the request, and no guest sees it.
     Secrets,
@@ -45,17 +47,20 @@ pub enum ScopeKind {
     Command,
     /// `name@host:header:name-of-header`.
     Secret,
+    /// The name of a model.
+    Model,
 }
 
 impl Capability {
     /// Every capability, in the order they are listed to people.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::FilesRead,
         Self::FilesWrite,
         Self::HttpRead,
         Self::HttpSend,
         Self::Exec,
         Self::Artifacts,
+        Self::Model,
         Self::Secrets,
         Self::Clock,
         Self::Random,
@@ -72,6 +77,7 @@ impl Capability {
             Self::HttpSend => "http-send",
             Self::Exec => "exec",
             Self::Artifacts => "artifacts",
+            Self::Model => "model",
             Self::Secrets => "secrets",
             Self::Clock => "clock",
             Self::Random => "random",
@@ -87,6 +93,7 @@ impl Capability {
             Self::HttpRead | Self::HttpSend => Some(ScopeKind::Url),
             Self::Exec => Some(ScopeKind::Command),
             Self::Secrets => Some(ScopeKind::Secret),
+            Self::Model => Some(ScopeKind::Model),
             Self::Artifacts | Self::Clock | Self::Random | Self::Log => None,
         }
     }
@@ -145,7 +152,7 @@ impl Capability {
         match self {
             Self::Log => Effect::Pure,
             Self::FilesRead | Self::HttpRead | Self::Exec | Self::Artifacts => Effect::Read,
-            Self::Secrets | Self::Clock | Self::Random => Effect::Read,
+            Self::Model | Self::Secrets | Self::Clock | Self::Random => Effect::Read,
             Self::FilesWrite => Effect::Write,
             Self::HttpSend => Effect::External,
         }

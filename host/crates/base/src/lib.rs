@@ -30,7 +30,8 @@ pub use limits::Limits;
 pub use name::{Label, OperationName, PackId, ParseNameError};
 pub use probe::{NoProbe, Probe};
 pub use quantity::{
-    ParseQuantityError, parse_bytes, parse_count, parse_duration_ms, show_bytes, show_count, show_duration_ms,
+    ParseQuantityError, parse_bytes, parse_cost, parse_count, parse_duration_ms, show_bytes, show_cost,
+    show_count, show_duration_ms,
 };
 pub use reached::{Reached, Uses};
 pub use refusal::Refusal;

@@ -43,6 +43,34 @@ pub fn parse_duration_ms(text: &str) -> Result<u64, ParseQuantityError> {
     parse(text, DURATIONS, "a duration such as `500ms`, `10s` or `2m`")
 }
 
+/// Decimals of a cost.
+const COST_DECIMALS: usize = 6;
+
+/// Parses a cost to millionths of a unit: a decimal number with at most six decimals.
+///
+/// # Errors
+/// If the text is anything else, or the value does not fit 64 bits.
+pub fn parse_cost(text: &str) -> Result<u64, ParseQuantityError> {
+    let expected = "a cost such as `0.50` or `2`, with at most six decimals";
+    let (whole, decimals) = text.split_once('.').unwrap_or((text, "0"));
+    let good = |digits: &str| !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+    let is_cost = good(whole) && good(decimals) && decimals.len() <= COST_DECIMALS;
+    let digits = is_cost.then(|| format!("{whole}{decimals:0<COST_DECIMALS$}"));
+    let cut = || ParseQuantityError { text: text.chars().take(80).collect(), expected };
+    digits.and_then(|digits| digits.parse().ok()).ok_or_else(cut)
+}
+
+/// Millionths of a unit as [`parse_cost`] reads them.
+#[must_use]
+pub fn show_cost(cost: u64) -> String {
+    let text = format!("{:0>width$}", cost, width = COST_DECIMALS + 1);
+    let (whole, decimals) = text.split_at(text.len() - COST_DECIMALS);
+    match decimals.trim_end_matches('0') {
+        "" => whole.to_owned(),
+        decimals => format!("{whole}.{decimals:0<2}"),
+    }
+}
+
 /// A count as [`parse_count`] reads it, in the largest unit that divides it.
 #[must_use]
 pub fn show_count(count: u64) -> String {
@@ -93,12 +121,28 @@ mod tests {
     }
 
     #[test]
+    fn a_cost_has_six_decimals_at_most() {
+        assert_eq!(
+            ["0.5", "2", "0.000001", "07.10"].map(|text| parse_cost(text).unwrap()),
+            [500_000, 2_000_000, 1, 7_100_000]
+        );
+        assert_eq!(
+            [0, 1, 500_000, 2_000_000, 1_234_567].map(show_cost),
+            ["0", "0.000001", "0.50", "2", "1.234567"]
+        );
+        for bad in ["", ".", "1.", ".5", "0.0000001", "-1", "+1", "1e3", "1,5", "\u{664}", "99999999999999"] {
+            assert!(parse_cost(bad).is_err(), "{bad} was accepted");
+        }
+    }
+
+    #[test]
     fn what_is_shown_is_read_again() {
         let shown =
             [show_count(2_000_000_000), show_bytes(64 << 20), show_duration_ms(90_000), show_bytes(0)];
         assert_eq!(shown, ["2G", "64MiB", "90s", "0B"]);
         for number in [0, 1, 999, 1_000, 1_024, 1_025, 60_000, 3 << 30, 86_400_000, u64::MAX] {
             assert_eq!(parse_count(&show_count(number)), Ok(number));
+            assert_eq!(parse_cost(&show_cost(number)), Ok(number));
             assert_eq!(parse_bytes(&show_bytes(number)), Ok(number));
             assert_eq!(parse_duration_ms(&show_duration_ms(number)), Ok(number));
         }

@@ -23,4 +23,10 @@ pub struct Usage {
     /// Bytes of files read and staged.
     #[serde(default)]
     pub file_bytes: u64,
+    /// Tokens that language models read and wrote.
+    #[serde(default)]
+    pub model_tokens: u64,
+    /// What they cost.
+    #[serde(default)]
+    pub model_cost: u64,
 }

@@ -183,6 +183,10 @@ fn template() -> Result<Invocation, Failure> {
                 search: Vec::new(),
                 limits: ExecLimits::DEFAULT,
             }),
+            models: engine::Models {
+                client: HttpClient::new(HttpSettings::default())?,
+                by_name: std::collections::BTreeMap::new(),
+            },
             secrets: engine::SecretValues::new(),
             clock: Arc::new(Nothing),
             seed: [0; 32],

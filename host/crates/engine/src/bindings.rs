@@ -9,5 +9,5 @@ wasmtime::component::bindgen!({
 });
 
 pub(crate) use capstan::host::{
-    artifacts, clock, exec, files_read, files_write, http_read, http_send, log, random, types,
+    artifacts, clock, exec, files_read, files_write, http_read, http_send, log, model, random, types,
 };

@@ -43,6 +43,8 @@ pub(crate) struct Budget {
     random_bytes: u64,
     files: u64,
     file_bytes: u64,
+    model_tokens: u64,
+    model_cost: u64,
 }
 
 impl Budget {
@@ -60,6 +62,8 @@ impl Budget {
             random_bytes: 0,
             files: 0,
             file_bytes: 0,
+            model_tokens: 0,
+            model_cost: 0,
         }
     }
 
@@ -139,6 +143,25 @@ impl Budget {
         self.check_time()
     }
 
+    /// Makes sure that `tokens` at `cost` are left, without counting them.
+    pub(crate) fn has_for_model(&self, tokens: u64, cost: u64) -> Result<(), Stop> {
+        if tokens > self.limits.model_tokens.saturating_sub(self.model_tokens) {
+            return Err(Trap::ModelTokens.into());
+        }
+        if cost > self.limits.model_cost.saturating_sub(self.model_cost) {
+            return Err(Trap::ModelCost.into());
+        }
+        Ok(())
+    }
+
+    /// Counts what a model took. A server may take more than it was asked to.
+    pub(crate) fn charge_model(&mut self, tokens: u64, cost: u64) -> Result<(), Stop> {
+        let enough = self.has_for_model(tokens, cost);
+        self.model_tokens = self.model_tokens.saturating_add(tokens);
+        self.model_cost = self.model_cost.saturating_add(cost);
+        enough
+    }
+
     /// Files and folders that may still be looked at, read or staged.
     pub(crate) fn files_left(&self) -> u64 {
         self.limits.files.saturating_sub(self.files)
@@ -193,6 +216,8 @@ impl Budget {
             stdio_bytes: 0,
             files: self.files,
             file_bytes: self.file_bytes,
+            model_tokens: self.model_tokens,
+            model_cost: self.model_cost,
         }
     }
 

@@ -11,6 +11,7 @@ mod files_write;
 mod http_read;
 mod http_send;
 mod log;
+mod model;
 mod random;
 
 pub(crate) use exec::exec_answer;

@@ -4,8 +4,6 @@
 //! run ends with the exact call; after somebody approved that, the host makes it, once, from the stored
 //! bytes.
 
-use std::cell::Cell;
-
 use authority::{Authority, HttpUrl};
 use base::{Capability, Digest, Limits};
 use base64::Engine as _;
@@ -17,7 +15,7 @@ use crate::bindings::types;
 use crate::budget::Budget;
 use crate::capability::{exec_answer, fetched, http_error, sent};
 use crate::exec::{Ending, ExecRequest, ExecRunner};
-use crate::http::{HttpError, Redactor, Request, Response, admit_headers};
+use crate::http::{HttpError, Redactor, Request, Response, Traffic, admit_headers};
 use crate::secret::{SecretError, SecretHeader, SecretValues};
 use crate::tape::encode;
 use crate::{CancelToken, HttpClient};
@@ -189,8 +187,8 @@ impl HeldCall {
             Self::HttpSend(call) | Self::HttpRead(call) => call,
             Self::Exec(request) => return run(request, &world.exec, &budget),
         };
-        let received = Cell::new(0);
-        let answer = call.send(self.capability(), authority, world, &budget, &received);
+        let traffic = Traffic::default();
+        let answer = call.send(self.capability(), authority, world, &budget, &traffic);
         let summary = match &answer {
             Ok(response) => format!("{}, {} bytes", response.status.as_u16(), response.body.len()),
             Err(error) => format!("no response: {}", in_words(error)),
@@ -201,7 +199,7 @@ impl HeldCall {
             _ => encode(&answer.map(sent)),
         };
         let encoded = encoded.unwrap_or_default();
-        Answer { encoded, moved: received.get().min(budget.bytes_left()), summary }
+        Answer { encoded, moved: traffic.received.get().min(budget.bytes_left()), summary }
     }
 }
 
@@ -236,7 +234,7 @@ impl HttpCall {
         authority: &Authority,
         world: &HeldWorld,
         budget: &Budget,
-        received: &Cell<u64>,
+        traffic: &Traffic,
     ) -> Result<Response, types::HttpError> {
         let url =
             HttpUrl::parse(&self.url).map_err(|error| types::HttpError::InvalidUrl(error.to_string()))?;
@@ -258,7 +256,7 @@ impl HttpCall {
                 networks: &networks,
             })
         };
-        let response = request().and_then(|request| world.http.fetch(request, budget, received));
+        let response = request().and_then(|request| world.http.fetch(request, budget, traffic));
         // The call as a whole has no other time than the client's own.
         response.map_err(|error| http_error(error).unwrap_or(types::HttpError::Timeout))
     }

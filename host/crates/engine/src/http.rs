@@ -96,6 +96,15 @@ pub(crate) struct Response {
     pub(crate) body: Vec<u8>,
 }
 
+/// How far a request got, whatever became of it.
+#[derive(Debug, Default)]
+pub(crate) struct Traffic {
+    /// Whether a connection came about, so that the server may have been sent the request.
+    pub(crate) connected: Cell<bool>,
+    /// Bytes that came from the server.
+    pub(crate) received: Cell<u64>,
+}
+
 /// Why there is no response.
 #[derive(Debug)]
 pub(crate) enum HttpError {
@@ -129,13 +138,13 @@ impl HttpClient {
         bytes as u64 <= self.0.settings.body_bytes
     }
 
-    /// Sends `request` and takes the whole response, on this thread, while the call lasts. The bytes
-    /// that came from the server are added to `received`, whatever became of them.
+    /// Sends `request` and takes the whole response, on this thread, while the call lasts. What
+    /// came of it is added to `traffic`.
     pub(crate) fn fetch(
         &self,
         request: Request<'_>,
         budget: &Budget,
-        received: &Cell<u64>,
+        traffic: &Traffic,
     ) -> Result<Response, HttpError> {
         let mut runtime = tokio::runtime::Builder::new_current_thread();
         let runtime = runtime.enable_io().enable_time().build();
@@ -143,7 +152,7 @@ impl HttpClient {
         let body_max = budget.bytes_left().min(self.0.settings.body_bytes);
         let redactor = request.redactor;
         let response = runtime.block_on(async {
-            let work = tokio::time::timeout(self.0.settings.request, self.send(request, body_max, received));
+            let work = tokio::time::timeout(self.0.settings.request, self.send(request, body_max, traffic));
             tokio::select! {
                 biased;
                 stop = budget.over() => Err(HttpError::Stop(stop)),
@@ -157,7 +166,7 @@ impl HttpClient {
         &self,
         request: Request<'_>,
         body_max: u64,
-        received: &Cell<u64>,
+        traffic: &Traffic,
     ) -> Result<Response, HttpError> {
         let Shared { tls, settings, requests, resolver } = &*self.0;
         let _place = requests.acquire().await.map_err(|error| HttpError::Connect(error.to_string()))?;
@@ -170,9 +179,11 @@ impl HttpClient {
             Ok((None, Some(connect::agree(tls, request.url, tcp).await?)))
         };
         let connected = tokio::time::timeout(settings.connect, connecting).await;
-        match connected.unwrap_or(Err(HttpError::Timeout))? {
-            (Some(plain), _) => exchange::exchange(plain, request, body_max, received).await,
-            (None, Some(tls)) => exchange::exchange(tls, request, body_max, received).await,
+        let connected = connected.unwrap_or(Err(HttpError::Timeout))?;
+        traffic.connected.set(true);
+        match connected {
+            (Some(plain), _) => exchange::exchange(plain, request, body_max, &traffic.received).await,
+            (None, Some(tls)) => exchange::exchange(tls, request, body_max, &traffic.received).await,
             (None, None) => Err(HttpError::Connect("no connection".to_owned())),
         }
     }

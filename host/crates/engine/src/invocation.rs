@@ -12,7 +12,7 @@ use values::{FunctionType, Value};
 use crate::files::Roots;
 use crate::held::HeldCall;
 use crate::tape::Tape;
-use crate::{ExecRunner, HttpClient, SecretValues, Trap};
+use crate::{ExecRunner, HttpClient, Models, SecretValues, Trap};
 
 /// One call of one operation.
 #[derive(Clone)]
@@ -51,6 +51,8 @@ pub struct HostContext {
     pub http: HttpClient,
     /// Runs what `exec` asks for.
     pub exec: ExecRunner,
+    /// The models that the call's authority may be asked for, and how they are asked.
+    pub models: Models,
     /// The values of the secrets that the call's authority may be filled in with, by name.
     pub secrets: SecretValues,
     /// The time that `clock` tells.

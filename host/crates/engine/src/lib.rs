@@ -35,6 +35,7 @@ mod held;
 mod http;
 mod invocation;
 mod link;
+mod model;
 mod program;
 mod random;
 mod reached;
@@ -56,6 +57,7 @@ pub use http::{HttpClient, HttpSettings, HttpSettingsError};
 pub use invocation::{
     ArtifactError, Artifacts, CancelToken, Held, HostContext, Invocation, LogLine, LogSource, Outcome, Report,
 };
+pub use model::{AskFor, Model, ModelEndpoint, Models};
 pub use program::{LoadError, Program};
 pub use reached::{REACHED_BYTES_MAX, REACHED_ENTRIES_MAX};
 pub use secret::{

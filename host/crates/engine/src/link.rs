@@ -11,7 +11,7 @@ use wasmtime_wasi::sockets::{WasiSockets, WasiSocketsView as _};
 
 use crate::baseline::{Baseline, StoreData};
 use crate::bindings::{
-    artifacts, clock, exec, files_read, files_write, http_read, http_send, log, random, types,
+    artifacts, clock, exec, files_read, files_write, http_read, http_send, log, model, random, types,
 };
 use crate::capability::{HasInert, inert};
 use crate::guest::Guest;
@@ -92,6 +92,8 @@ fn link_capability(
         (Capability::Exec, false) => exec::add_to_linker::<_, HasInert>(l, inert),
         (Capability::Artifacts, true) => artifacts::add_to_linker::<_, Me>(l, |g| g),
         (Capability::Artifacts, false) => artifacts::add_to_linker::<_, HasInert>(l, inert),
+        (Capability::Model, true) => model::add_to_linker::<_, Me>(l, |g| g),
+        (Capability::Model, false) => model::add_to_linker::<_, HasInert>(l, inert),
         (Capability::Clock, true) => clock::add_to_linker::<_, Me>(l, |g| g),
         (Capability::Clock, false) => clock::add_to_linker::<_, HasInert>(l, inert),
         (Capability::Random, true) => random::add_to_linker::<_, Me>(l, |g| g),

@@ -126,6 +126,14 @@ impl SecretHeader {
         };
         let value =
             self.name.parse().ok().and_then(|name: SecretName| values.get(&name)).ok_or_else(unset)?;
+        self.with(value)
+    }
+
+    /// The header with `value` in it.
+    ///
+    /// # Errors
+    /// If its place is none.
+    pub(crate) fn with(&self, value: &SecretValue) -> Result<(HeaderName, HeaderValue), HttpError> {
         let text = Zeroizing::new([self.prefix.as_str(), value.expose()].concat());
         let place = || HttpError::InvalidHeader(format!("`{}` cannot hold a secret", self.header));
         let name = HeaderName::from_bytes(self.header.as_bytes()).map_err(|_| place())?;

@@ -52,6 +52,8 @@ traps! {
     Random = "random", "the guest drew more random bytes than the call may";
     Files = "files", "the call looks at, reads or stages more files and folders than it may";
     FileBytes = "file_bytes", "the call reads or stages more bytes of files than it may";
+    ModelTokens = "model_tokens", "the call could take, or took, more tokens of models than it may";
+    ModelCost = "model_cost", "the call could cost, or cost, more for models than it may";
     Unreachable = "unreachable", "the guest panicked or reached an `unreachable` instruction";
     OutOfBounds = "out_of_bounds", "the guest accessed memory or a table out of bounds";
     Arithmetic = "arithmetic", "the guest divided by zero, or a number did not fit";

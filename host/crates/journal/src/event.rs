@@ -328,6 +328,12 @@ pub struct BudgetRecord {
     /// Bytes of files that calls read and stage.
     #[serde(default = "of_old")]
     pub file_bytes: u64,
+    /// Tokens that language models read and write.
+    #[serde(default = "of_old")]
+    pub model_tokens: u64,
+    /// What they cost, in millionths of the unit of their prices.
+    #[serde(default = "of_old")]
+    pub model_cost: u64,
 }
 
 /// What a run had of a budget that was not recorded when it was made.

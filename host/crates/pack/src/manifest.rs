@@ -23,7 +23,8 @@ const CODES: Codes = Codes {
 const SECTIONS: [&str; 3] = ["pack", "operations", "capabilities"];
 const PACK_KEYS: [&str; 4] = ["id", "version", "license", "description"];
 const OPERATION_KEYS: [&str; 3] = ["effect", "idempotent", "limits"];
-const LIMIT_KEYS: [&str; 6] = ["fuel", "memory", "wall", "output", "files", "file-bytes"];
+const LIMIT_KEYS: [&str; 8] =
+    ["fuel", "memory", "wall", "output", "files", "file-bytes", "model-tokens", "model-cost"];
 const COMMAND_KEYS: [&str; 4] = ["program", "args", "root", "env"];
 const SECRET_KEYS: [&str; 4] = ["name", "as", "host", "prefix"];
 /// Longest licence and description, in characters.
@@ -241,6 +242,8 @@ fn read_limits(reader: &mut Reader<'_>, table: &DeTable<'_>) -> LimitsRequest {
             "output" => (&mut limits.output_bytes, base::parse_bytes, most.output_bytes),
             "files" => (&mut limits.files, base::parse_count, most.files),
             "file-bytes" => (&mut limits.file_bytes, base::parse_bytes, most.file_bytes),
+            "model-tokens" => (&mut limits.model_tokens, base::parse_count, most.model_tokens),
+            "model-cost" => (&mut limits.model_cost, base::parse_cost, most.model_cost),
             _ => {
                 reader.unknown(key, "limit", &LIMIT_KEYS);
                 continue;
@@ -250,8 +253,12 @@ fn read_limits(reader: &mut Reader<'_>, table: &DeTable<'_>) -> LimitsRequest {
         match parse(text) {
             Ok(number) if (1..=ceiling).contains(&number) => *slot = Some(number),
             Ok(_) => {
-                let unit = if name == "wall" { " ms" } else { "" };
-                reader.malformed(item.span(), format!("`{name}` must be between 1 and {ceiling}{unit}"));
+                let (least, most) = match name {
+                    "wall" => ("1".to_owned(), format!("{ceiling} ms")),
+                    "model-cost" => (base::show_cost(1), base::show_cost(ceiling)),
+                    _ => ("1".to_owned(), ceiling.to_string()),
+                };
+                reader.malformed(item.span(), format!("`{name}` must be between {least} and {most}"));
             }
             Err(error) => reader.malformed(item.span(), error.to_string()),
         }

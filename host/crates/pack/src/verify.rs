@@ -204,6 +204,7 @@ fn undeclared_imports(manifest: &Manifest, inspection: &Inspection) -> Vec<Refus
                 Some(ScopeKind::Url) => "[\"https://example.com/**\"]",
                 Some(ScopeKind::Command) => "[{ program = \"git\", args = [\"log\", \"*\"] }]",
                 // Without an interface it is not imported.
+                Some(ScopeKind::Model) => "[\"default\"]",
                 Some(ScopeKind::Secret) | None => "true",
             };
             Refusal::new(Code::ImportUndeclared, message).hint(format!(

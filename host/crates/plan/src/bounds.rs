@@ -34,8 +34,15 @@ pub const DIAGNOSTICS_MAX: usize = 200;
 pub const EVALUATED_BYTES_MAX: u64 = 64 << 20;
 
 /// What a plan may use that has no `budget`.
-pub const BUDGET_DEFAULT: Budget =
-    Budget { calls: 1_000, fuel: 100_000_000_000, wall_ms: 600_000, files: 1_000_000, file_bytes: 16 << 30 };
+pub const BUDGET_DEFAULT: Budget = Budget {
+    calls: 1_000,
+    fuel: 100_000_000_000,
+    wall_ms: 600_000,
+    files: 1_000_000,
+    file_bytes: 16 << 30,
+    model_tokens: 1_000_000,
+    model_cost: 5_000_000,
+};
 /// The most that a `budget` may ask for.
 pub const BUDGET_MAX: Budget = Budget {
     calls: 1_000_000,
@@ -43,4 +50,6 @@ pub const BUDGET_MAX: Budget = Budget {
     wall_ms: 86_400_000,
     files: 100_000_000,
     file_bytes: 16 << 40,
+    model_tokens: 1_000_000_000,
+    model_cost: 100_000_000_000,
 };

@@ -163,6 +163,10 @@ pub struct Budget {
     pub files: u64,
     /// Bytes of files that calls read and stage.
     pub file_bytes: u64,
+    /// Tokens that language models read and write.
+    pub model_tokens: u64,
+    /// What they cost, in millionths of the unit of their prices.
+    pub model_cost: u64,
 }
 
 /// What one step may do.

@@ -22,8 +22,11 @@ const TOP: Keys = Keys {
     unsupported: &[],
 };
 const INPUT: Keys = Keys { of: "an input", supported: &["type", "default", "description"], unsupported: &[] };
-const BUDGET: Keys =
-    Keys { of: "a budget", supported: &["calls", "fuel", "wall", "files", "file-bytes"], unsupported: &[] };
+const BUDGET: Keys = Keys {
+    of: "a budget",
+    supported: &["calls", "fuel", "wall", "files", "file-bytes", "model-tokens", "model-cost"],
+    unsupported: &[],
+};
 
 /// A planfile as it is written.
 #[derive(Debug)]
@@ -180,21 +183,19 @@ fn input_type(node: Node, findings: &mut Findings) -> Option<Type> {
 
 fn budget(node: Node, findings: &mut Findings) -> Budget {
     let Some(mut members) = Members::of(node, &BUDGET, findings) else { return BUDGET_DEFAULT };
-    let mut quantity = |key: &'static str, parse: Parse, default: u64, max: u64| {
+    let mut quantity = |key: &'static str, parse: Parse, of: fn(&Budget) -> u64| {
+        let max = of(&BUDGET_MAX);
         let given = members.take(key).and_then(|(_, node)| quantity(node, key, parse, max, findings));
-        given.unwrap_or(default)
+        given.unwrap_or_else(|| of(&BUDGET_DEFAULT))
     };
     Budget {
-        calls: quantity("calls", base::parse_count, BUDGET_DEFAULT.calls, BUDGET_MAX.calls),
-        fuel: quantity("fuel", base::parse_count, BUDGET_DEFAULT.fuel, BUDGET_MAX.fuel),
-        wall_ms: quantity("wall", base::parse_duration_ms, BUDGET_DEFAULT.wall_ms, BUDGET_MAX.wall_ms),
-        files: quantity("files", base::parse_count, BUDGET_DEFAULT.files, BUDGET_MAX.files),
-        file_bytes: quantity(
-            "file-bytes",
-            base::parse_bytes,
-            BUDGET_DEFAULT.file_bytes,
-            BUDGET_MAX.file_bytes,
-        ),
+        calls: quantity("calls", base::parse_count, |budget| budget.calls),
+        fuel: quantity("fuel", base::parse_count, |budget| budget.fuel),
+        wall_ms: quantity("wall", base::parse_duration_ms, |budget| budget.wall_ms),
+        files: quantity("files", base::parse_count, |budget| budget.files),
+        file_bytes: quantity("file-bytes", base::parse_bytes, |budget| budget.file_bytes),
+        model_tokens: quantity("model-tokens", base::parse_count, |budget| budget.model_tokens),
+        model_cost: quantity("model-cost", base::parse_cost, |budget| budget.model_cost),
     }
 }
 

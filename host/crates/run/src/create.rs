@@ -54,6 +54,8 @@ pub fn create(
             wall_ms: plan.budget.wall_ms,
             files: plan.budget.files,
             file_bytes: plan.budget.file_bytes,
+            model_tokens: plan.budget.model_tokens,
+            model_cost: plan.budget.model_cost,
         },
         policy: policy::digest(),
         mode: new.mode,

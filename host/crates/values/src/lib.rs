@@ -8,6 +8,7 @@
 
 mod decode;
 mod encode;
+mod json_schema;
 mod json_text;
 mod schema;
 mod subtype;
@@ -18,6 +19,9 @@ mod value;
 
 pub use decode::{BYTES_MAX, ERRORS_MAX, ValueError, arguments_from_json, from_json};
 pub use encode::{json_size, to_json};
+pub use json_schema::{
+    JsonSchema, SCHEMA_BYTES_MAX, SCHEMA_DEPTH_MAX, SCHEMA_STEPS_MAX, SchemaError, SchemaMismatch,
+};
 pub use json_text::{JSON_DEPTH_MAX, ParseJsonError, ParseJsonErrorKind, parse_json};
 pub use schema::{parameters_schema, schema};
 pub use subtype::{CoerceError, Mismatch, coerce, is_subtype};

@@ -116,7 +116,7 @@ impl Authority {
                 sides.min_by_key(|(amount, _)| *amount).unwrap_or((kind.of(&asked), DecidedBy::Operation));
             EffectiveLimit { kind, amount, decided_by }
         };
-        LimitKind::ALL.into_iter().map(limit).collect()
+        LimitKind::ALL.iter().copied().map(limit).collect()
     }
 
     /// The grants without which a requested and permitted capability stays dead: those that lapsed,

@@ -73,14 +73,19 @@ fn secret_scope() -> impl Strategy<Value = String> {
     prop::sample::select(secrets.to_vec()).prop_map(str::to_owned)
 }
 
+fn model_scope() -> impl Strategy<Value = String> {
+    prop::sample::select(vec!["default", "small"]).prop_map(str::to_owned)
+}
+
 fn place() -> impl Strategy<Value = Place> {
     let grantable: Vec<_> = known().filter(|c| c.needs_grant()).collect();
-    (prop::sample::select(grantable), path_scope(), url_scope(), secret_scope()).prop_map(
-        |(capability, path, url, secret)| {
+    (prop::sample::select(grantable), path_scope(), url_scope(), secret_scope(), model_scope()).prop_map(
+        |(capability, path, url, secret, model)| {
             let text = match capability.scope_kind() {
                 Some(ScopeKind::Path) => Some(path),
                 Some(ScopeKind::Url) => Some(url),
                 Some(ScopeKind::Secret) => Some(secret),
+                Some(ScopeKind::Model) => Some(model),
                 Some(ScopeKind::Command) | None => None,
             };
             (capability, text)

@@ -228,13 +228,14 @@ proptest! {
     }
 
     #[test]
-    fn the_file_reads_back(entries in vec(("[a-c]:[a-c]", 0..7_usize, vec("[a-b\"'\\\\ #=é.]{1,8}", 1..4)), 0..8)) {
+    fn the_file_reads_back(entries in vec(("[a-c]:[a-c]", 0..Capability::ALL.len(), vec("[a-b\"'\\\\ #=é.]{1,8}", 1..4)), 0..8)) {
         let mut grants = Grants::new();
         for (pack, capability, globs) in entries {
             let capability = Capability::ALL[capability];
-            let text = |glob| match capability.scope_kind() {
+            let text = |glob: &String| match capability.scope_kind() {
                 Some(base::ScopeKind::Url) => format!("https://a.b/{glob}"),
                 Some(base::ScopeKind::Secret) => format!("{glob}@a.b:header:{glob}"),
+                Some(base::ScopeKind::Model) => glob.clone(),
                 _ => format!("workspace:{glob}"),
             };
             let scopes = globs.iter().filter_map(|glob| Scope::parse(capability, &text(glob)).ok());

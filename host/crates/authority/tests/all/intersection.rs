@@ -224,6 +224,10 @@ fn secret() -> Scope {
     Scope::parse(Capability::Secrets, "token@a.b:header:x").unwrap()
 }
 
+fn model() -> Scope {
+    Scope::parse(Capability::Model, "default").unwrap()
+}
+
 fn held() -> impl Strategy<Value = std::collections::BTreeMap<Capability, Vec<Scope>>> {
     let capability = prop::sample::select(Capability::ALL.to_vec());
     btree_map(capability, (scopes(), url_scopes(), command_scopes()), 0..6).prop_map(|map| {
@@ -233,6 +237,7 @@ fn held() -> impl Strategy<Value = std::collections::BTreeMap<Capability, Vec<Sc
                 Some(ScopeKind::Url) => urls,
                 Some(ScopeKind::Command) => commands,
                 Some(ScopeKind::Secret) => vec![secret()],
+                Some(ScopeKind::Model) => vec![model()],
                 None => vec![],
             };
             capability.needs_grant().then_some((capability, scopes))

@@ -2,8 +2,6 @@
 //! asked for could hold what the operation read, the request is held until somebody approved exactly
 //! it.
 
-use std::cell::Cell;
-
 use authority::{Authority, Denied, DeniedReason, HttpUrl};
 use base::Capability;
 use http::{HeaderMap, Method as HttpMethod};
@@ -13,7 +11,7 @@ use super::{Inert, http_error, http_header};
 use crate::bindings::http_read::{self, Header, HttpError as Wit, Method, Request, Response};
 use crate::guest::Guest;
 use crate::held::{Body, HeldCall, HttpCall};
-use crate::http::{self as client, HttpError, Redactor, admit_headers};
+use crate::http::{self as client, HttpError, Redactor, Traffic, admit_headers};
 use crate::secret::{SecretError, SecretHeader};
 
 /// A request that was not answered.
@@ -114,11 +112,11 @@ impl Guest {
             body: None,
             networks: &networks,
         };
-        let received = Cell::new(0);
-        let fetched = self.host.http.fetch(message, &self.budget, &received);
+        let traffic = Traffic::default();
+        let fetched = self.host.http.fetch(message, &self.budget, &traffic);
         // What came and was thrown away was moved all the same. It is never more than what was left,
         // so that the guest can still say why it failed.
-        let moved = received.get().min(self.budget.bytes_left());
+        let moved = traffic.received.get().min(self.budget.bytes_left());
         self.budget.charge(usize::try_from(moved).unwrap_or(usize::MAX)).map_err(HttpError::Stop)?;
         if let Err(HttpError::RefusedAddress(_)) = &fetched {
             let (what, reason) = (url.to_string(), DeniedReason::SpecialAddress);

@@ -5,7 +5,9 @@ use base::Capability;
 use serde::{Deserialize, Serialize};
 
 use super::wire::Bytes;
-use crate::bindings::{artifacts, clock, exec, files_read, files_write, http_read, http_send, log, random};
+use crate::bindings::{
+    artifacts, clock, exec, files_read, files_write, http_read, http_send, log, model, random,
+};
 use crate::capability::inert;
 use crate::guest::Guest;
 use crate::random::Draws as _;
@@ -30,6 +32,7 @@ pub(super) enum HostCall {
     HttpRead(http_read::Request),
     HttpSend(http_send::Request),
     Log { level: log::Level, message: String },
+    Model(model::Request),
     Random { length: u32 },
     WasiRandom { length: u64 },
     WasiRandomNumber,
@@ -51,6 +54,7 @@ impl HostCall {
             Self::HttpRead(_) => Capability::HttpRead,
             Self::HttpSend(_) => Capability::HttpSend,
             Self::Log { .. } => Capability::Log,
+            Self::Model(_) => Capability::Model,
             Self::Random { .. } => Capability::Random,
             Self::WasiRandom { .. } | Self::WasiRandomNumber => return None,
         })
@@ -64,6 +68,7 @@ impl HostCall {
             Self::Exec(request) => request.arguments.len() + 2 * request.variables.len(),
             Self::HttpRead(request) => 2 * request.headers.len() + request.secrets.len(),
             Self::HttpSend(request) => 2 * request.headers.len() + request.secrets.len(),
+            Self::Model(request) => request.messages.len(),
             _ => 0,
         };
         FIXED + listed
@@ -126,6 +131,7 @@ pub(super) fn answer(guest: &mut Guest, call: HostCall) -> wasmtime::Result<Vec<
         HostCall::HttpRead(request) => encode(&reach!(guest, http_read::fetch(request), HttpRead)?),
         HostCall::HttpSend(request) => encode(&reach!(guest, http_send::send(request), HttpSend)?),
         HostCall::Log { level, message } => encode(&log::Host::log(guest, level, message)?),
+        HostCall::Model(request) => encode(&reach!(guest, model::ask(request), Model)?),
         HostCall::Random { length } => encode(&Bytes(reach!(guest, random::bytes(length), Random)?)),
         HostCall::WasiRandom { length } => encode(&Bytes(guest.random.draw(&mut guest.budget, length)?)),
         HostCall::WasiRandomNumber => encode(&guest.random.draw_number(&mut guest.budget)?),

@@ -13,7 +13,9 @@ use wasmtime_wasi::{WasiCtxView, WasiView};
 use super::ask::HostCall;
 use super::wire::{self, Bytes, Said, Told};
 use crate::baseline::{Baseline, StoreData};
-use crate::bindings::{artifacts, clock, exec, files_read, files_write, http_read, http_send, log, random};
+use crate::bindings::{
+    artifacts, clock, exec, files_read, files_write, http_read, http_send, log, model, random,
+};
 use crate::budget::Budget;
 use crate::guest::{Captured, lock};
 use crate::link::assemble;
@@ -142,6 +144,7 @@ fn link_capability(l: &mut Linker<Resident>, capability: Capability) -> Option<w
         Capability::HttpSend => http_send::add_to_linker::<_, Me>(l, |g| g),
         Capability::Exec => exec::add_to_linker::<_, Me>(l, |g| g),
         Capability::Artifacts => artifacts::add_to_linker::<_, Me>(l, |g| g),
+        Capability::Model => model::add_to_linker::<_, Me>(l, |g| g),
         Capability::Clock => clock::add_to_linker::<_, Me>(l, |g| g),
         Capability::Random => random::add_to_linker::<_, Me>(l, |g| g),
         // It has no interface.
@@ -253,6 +256,12 @@ impl http_send::Host for Resident {
 impl log::Host for Resident {
     fn log(&mut self, level: log::Level, message: String) -> wasmtime::Result<()> {
         self.ask(HostCall::Log { level, message })
+    }
+}
+
+impl model::Host for Resident {
+    fn ask(&mut self, request: model::Request) -> wasmtime::Result<Result<model::Answer, model::ModelError>> {
+        self.ask(HostCall::Model(request))
     }
 }
 

@@ -9,7 +9,7 @@ use base::{Clock, Digest, Effect, Limits, PackId, Timestamp};
 use engine::files::Roots;
 use engine::{
     ArtifactError, Artifacts, CancelToken, Engine, EngineSettings, ExecLimits, ExecRunner, ExecSettings,
-    HostContext, HttpClient, HttpSettings, Invocation, Outcome, Program, Report, Trap,
+    HostContext, HttpClient, HttpSettings, Invocation, Models, Outcome, Program, Report, Trap,
 };
 use values::{Field, FunctionType, Type, Value};
 
@@ -173,6 +173,10 @@ pub(crate) fn host(roots: Roots) -> HostContext {
         roots: Arc::new(roots),
         artifacts: Arc::new(MemoryArtifacts::default()),
         http: HttpClient::new(HttpSettings::default()).unwrap(),
+        models: Models {
+            client: HttpClient::new(HttpSettings::default()).unwrap(),
+            by_name: BTreeMap::new(),
+        },
         exec: no_programs(),
         secrets: BTreeMap::new(),
         clock: Arc::new(FixedClock),

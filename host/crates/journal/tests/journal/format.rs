@@ -23,6 +23,8 @@ fn every_event() -> Vec<Event> {
             stdio_bytes: 6,
             files: 7,
             file_bytes: 8,
+            model_tokens: 9,
+            model_cost: 10,
         },
         denied: vec![DeniedCall {
             capability: base::Capability::FilesRead,
@@ -75,7 +77,15 @@ fn every_event() -> Vec<Event> {
             idempotent: true,
             discloses: true,
         }],
-        budget: BudgetRecord { calls: 1, fuel: 2, wall_ms: 3, files: 4, file_bytes: 5 },
+        budget: BudgetRecord {
+            calls: 1,
+            fuel: 2,
+            wall_ms: 3,
+            files: 4,
+            file_bytes: 5,
+            model_tokens: 6,
+            model_cost: 7,
+        },
         policy: digest(5),
         mode: Mode::Solo,
         started_by: "s".into(),
@@ -169,10 +179,12 @@ fn what_was_recorded_before_is_read() {
         match (&read, &event) {
             (Event::RunCreated(read), Event::RunCreated(_)) => {
                 assert_eq!((read.budget.files, read.budget.file_bytes), (u64::MAX, u64::MAX));
+                assert_eq!((read.budget.model_tokens, read.budget.model_cost), (u64::MAX, u64::MAX));
                 assert!(!read.steps[0].discloses);
             }
             (Event::StepCompleted { call, .. }, _) => {
                 assert_eq!((call.usage.stdio_bytes, call.usage.files, call.usage.file_bytes), (6, 0, 0));
+                assert_eq!((call.usage.model_tokens, call.usage.model_cost), (0, 0));
             }
             (Event::EffectsStaged { changes, .. }, _) => assert_eq!(changes.changes()[0].mode, None),
             _ => assert_eq!(read.kind(), event.kind()),

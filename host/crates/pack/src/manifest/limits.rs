@@ -18,6 +18,10 @@ pub struct LimitsRequest {
     pub files: Option<u64>,
     /// See [`Limits::file_bytes`].
     pub file_bytes: Option<u64>,
+    /// See [`Limits::model_tokens`].
+    pub model_tokens: Option<u64>,
+    /// See [`Limits::model_cost`].
+    pub model_cost: Option<u64>,
 }
 
 impl LimitsRequest {
@@ -31,6 +35,8 @@ impl LimitsRequest {
             output_bytes: self.output_bytes.unwrap_or(Limits::DEFAULT.output_bytes),
             files: self.files.unwrap_or(Limits::DEFAULT.files),
             file_bytes: self.file_bytes.unwrap_or(Limits::DEFAULT.file_bytes),
+            model_tokens: self.model_tokens.unwrap_or(Limits::DEFAULT.model_tokens),
+            model_cost: self.model_cost.unwrap_or(Limits::DEFAULT.model_cost),
             ..Limits::DEFAULT
         };
         asked.min(Limits::CEILING)

@@ -37,6 +37,8 @@ fn a_manifest_is_read_whole() {
         output_bytes: Some(4 << 20),
         files: None,
         file_bytes: None,
+        model_tokens: None,
+        model_cost: None,
     };
     assert_eq!(draft.limits, limits);
     assert_eq!(manifest.request.scopes(Capability::FilesRead)[0].to_string(), "workspace:**");
@@ -60,7 +62,7 @@ fn unknown_words_are_named_with_what_was_meant() {
         (
             "files-read",
             "threads",
-            "expected one of files-read, files-write, http-read, http-send, exec, artifacts, secrets, clock, random",
+            "expected one of files-read, files-write, http-read, http-send, exec, artifacts, model, secrets, clock, random",
         ),
         ("\"read\"", "\"raed\"", "did you mean `read`?"),
         ("limits =", "limit =", "did you mean `limits`?"),

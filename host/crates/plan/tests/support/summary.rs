@@ -19,8 +19,14 @@ pub(crate) fn summary(plan: &CheckedPlan) -> String {
     }
     let budget = plan.budget;
     line(format!(
-        "budget calls {} fuel {} wall {} ms files {} file bytes {}",
-        budget.calls, budget.fuel, budget.wall_ms, budget.files, budget.file_bytes
+        "budget calls {} fuel {} wall {} ms files {} file bytes {} model tokens {} cost {}",
+        budget.calls,
+        budget.fuel,
+        budget.wall_ms,
+        budget.files,
+        budget.file_bytes,
+        budget.model_tokens,
+        base::show_cost(budget.model_cost),
     ));
     for step in &plan.steps {
         step_lines(step, line);

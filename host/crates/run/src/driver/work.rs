@@ -257,6 +257,8 @@ pub(super) fn prepare(
     limits.wall_ms = limits.wall_ms.min(session.state.wall_ms_left(now));
     limits.files = limits.files.min(session.state.files_left());
     limits.file_bytes = limits.file_bytes.min(session.state.file_bytes_left());
+    limits.model_tokens = limits.model_tokens.min(session.state.model_tokens_left());
+    limits.model_cost = limits.model_cost.min(session.state.model_cost_left());
     let path = Session::path(&step.id, item);
     let sent = session.state.steps().get(number).map_or(0, |state| state.sent_of(&path));
     let graph = session.state.graph();

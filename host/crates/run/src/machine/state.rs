@@ -327,6 +327,10 @@ pub struct Spent {
     pub files: u64,
     /// Bytes of files.
     pub file_bytes: u64,
+    /// Tokens of models.
+    pub model_tokens: u64,
+    /// What models cost.
+    pub model_cost: u64,
 }
 
 impl Spent {
@@ -335,6 +339,8 @@ impl Spent {
         self.fuel = self.fuel.saturating_add(usage.fuel);
         self.files = self.files.saturating_add(usage.files);
         self.file_bytes = self.file_bytes.saturating_add(usage.file_bytes);
+        self.model_tokens = self.model_tokens.saturating_add(usage.model_tokens);
+        self.model_cost = self.model_cost.saturating_add(usage.model_cost);
     }
 }
 
@@ -521,6 +527,20 @@ impl State {
     #[must_use]
     pub fn file_bytes_left(&self) -> u64 {
         self.created().map_or(0, |created| created.budget.file_bytes.saturating_sub(self.spent.file_bytes))
+    }
+
+    /// Tokens of models that are left for calls.
+    #[must_use]
+    pub fn model_tokens_left(&self) -> u64 {
+        let left = |created: &RunCreated| created.budget.model_tokens.saturating_sub(self.spent.model_tokens);
+        self.created().map_or(0, left)
+    }
+
+    /// What calls may still pay for models.
+    #[must_use]
+    pub fn model_cost_left(&self) -> u64 {
+        let left = |created: &RunCreated| created.budget.model_cost.saturating_sub(self.spent.model_cost);
+        self.created().map_or(0, left)
     }
 
     /// What no call gets any more that reaches files.

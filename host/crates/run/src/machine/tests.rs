@@ -92,6 +92,8 @@ const NO_BUDGET: BudgetRecord = BudgetRecord {
     wall_ms: u64::MAX,
     files: u64::MAX,
     file_bytes: u64::MAX,
+    model_tokens: u64::MAX,
+    model_cost: u64::MAX,
 };
 
 fn call(step: usize, item: Option<u32>) -> CallRecord {

@@ -457,7 +457,15 @@ async fn a_call_may_use_what_the_budget_has_left() {
         step("three", "wait.go", &["two"], vec![]),
     ];
     let mut plan = plan(steps, &[]);
-    plan.budget = plan::Budget { fuel: 25, wall_ms: 5_000, files: 5, file_bytes: 7, ..plan.budget };
+    plan.budget = plan::Budget {
+        fuel: 25,
+        wall_ms: 5_000,
+        files: 5,
+        file_bytes: 7,
+        model_tokens: 12,
+        model_cost: 4,
+        ..plan.budget
+    };
     let stage = Stage::new(plan);
     stage.world.put("go", "");
     assert_eq!(stage.drive().await.status, RunStatus::Completed);
@@ -466,6 +474,8 @@ async fn a_call_may_use_what_the_budget_has_left() {
     assert_eq!(each(|limits| limits.fuel), [25, 15, 5]);
     assert_eq!(each(|limits| limits.files), [5, 3, 1]);
     assert_eq!(each(|limits| limits.file_bytes), [7, 4, 1]);
+    assert_eq!(each(|limits| limits.model_tokens), [12, 7, 2]);
+    assert_eq!(each(|limits| limits.model_cost), [4, 0, 0]);
     let wall = each(|limits| limits.wall_ms);
     assert!(wall[0] < 5_000 && wall[1] < wall[0] && wall[2] < wall[1], "{wall:?}");
 }

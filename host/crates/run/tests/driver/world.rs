@@ -163,7 +163,17 @@ impl World {
             other => panic!("{other}"),
         };
         let (files, file_bytes) = (2, 3);
-        let usage = Usage { fuel: 10, wall_us: 1, host_call_bytes: 7, files, file_bytes, ..Usage::default() };
+        let (model_tokens, model_cost) = (5, 4);
+        let usage = Usage {
+            fuel: 10,
+            wall_us: 1,
+            host_call_bytes: 7,
+            files,
+            file_bytes,
+            model_tokens,
+            model_cost,
+            ..Usage::default()
+        };
         let (log, denied, reached) = (String::new(), Vec::new(), Default::default());
         CallReport { outcome, usage, log, denied, reached, changes, blobs }
     }
@@ -484,6 +494,8 @@ pub(crate) fn plan(steps: Vec<CheckedStep>, outputs: &[(&str, Expr)]) -> Checked
             wall_ms: u64::MAX,
             files: u64::MAX,
             file_bytes: u64::MAX,
+            model_tokens: u64::MAX,
+            model_cost: u64::MAX,
         },
     }
 }
