@@ -2,13 +2,16 @@
 //! nothing. Half of them are signed again by a trusted key, so that they get past the envelope, to
 //! the validator, the compiler and the call. Each is refused for a reason, or runs within its limits.
 //!
-//! 500 of them; 100,000 with `CAPSTAN_TEST_LONG`. A seed that fails is printed with the case.
+//! 500 of them; 100,000 with `CAPSTAN_TEST_LONG`, which says how far it is. A case that fails is
+//! printed with its number, and `CAPSTAN_TEST_MUTANTS=243..244` tries it alone, or goes on from
+//! where a long run was stopped.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fs;
+use std::ops::Range;
 use std::path::PathBuf;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::sync::Mutex;
 use std::thread;
 
@@ -21,7 +24,16 @@ use wasmparser::{Parser, Payload};
 
 use crate::guest::{is_long, key, manifest, sign, wat_pack};
 
-const INSIDE: &str = "CAPSTAN_TEST_MUTANTS";
+const INSIDE: &str = "CAPSTAN_TEST_MUTANTS_INSIDE";
+/// Which cases are tried: `from..to`, by their numbers.
+const RANGE: &str = "CAPSTAN_TEST_MUTANTS";
+/// Cases of every run of the suite, and of a long one.
+const CASES: u64 = 500;
+const CASES_LONG: u64 = 100_000;
+/// After so many cases a thread begins anew in another home, so that the disk does not fill up.
+const CASES_A_HOME: u32 = 1_000;
+/// How often a long run says how far it is, in cases.
+const TOLD_EVERY: u64 = 1_000;
 /// Longest wait for one command in seconds, much more than it takes on a busy machine.
 const PATIENCE: &str = "120";
 /// Runs a program that may have two seconds of processor time, and each that it starts likewise.
@@ -241,28 +253,62 @@ impl Bench {
     fn attempt(&self, case: u64, component: &[u8]) -> String {
         let path = self.folder.to_str().unwrap();
         fs::write(self.folder.join("component.wasm"), component).unwrap();
-        let is_signed = case.is_multiple_of(2);
-        if is_signed {
+        if case.is_multiple_of(2) {
             let (says, number) = (self.honest.to_str().unwrap(), (case + 1).to_string());
             let words =
                 ["internal", "sign-unchecked", path, "--says", says, "--key", "test", "--sequence", &number];
             drop(run(&self.env, case, &words));
             *self.signed.borrow_mut() = component.to_vec();
         }
+        // Bytes that were signed before are what was signed, whoever made them again: many are made
+        // up that are the empty component.
+        let is_signed = component == *self.signed.borrow();
         let installed = run(&self.env, case, &["pack", "install", path]);
         if let Some(code) = installed["error"]["code"].as_str() {
             let expected = if is_signed { REFUSALS } else { &["E-FILE-DIGEST"] };
-            assert!(expected.contains(&code), "case {case}: {installed:#}");
+            assert!(expected.contains(&code), "case {case}: it does not install: {installed:#}");
             return code.to_owned();
         }
-        // Bytes that were signed before are what was signed, whoever made them again.
-        assert!(
-            is_signed || component == *self.signed.borrow(),
-            "case {case}: it runs, and nobody signed it"
-        );
+        assert!(is_signed, "case {case}: it is installed, and nobody signed it");
         let called =
             run(&self.env, case, &["op", "call", "test:mutant/ops.run", "{\"n\": 3}", "--no-prompt"]);
-        called["outcome"].as_str().unwrap_or_else(|| panic!("case {case}: {called:#}")).to_owned()
+        let outcome = called["outcome"].as_str();
+        outcome.unwrap_or_else(|| panic!("case {case}: a call of it has no outcome: {called:#}")).to_owned()
+    }
+}
+
+/// The cases of this run.
+fn cases() -> Range<u64> {
+    let Ok(range) = std::env::var(RANGE) else { return 0..if is_long() { CASES_LONG } else { CASES } };
+    let ends = range.split_once("..").and_then(|(from, to)| Some(from.parse().ok()?..to.parse().ok()?));
+    ends.unwrap_or_else(|| panic!("`{RANGE}={range}` is not `from..to`"))
+}
+
+/// The cases that are left, and what became of those that were tried.
+struct Progress {
+    left: Range<u64>,
+    found: BTreeMap<String, u64>,
+}
+
+impl Progress {
+    fn next(&mut self) -> Option<u64> {
+        let case = self.left.next()?;
+        if is_long() && case.is_multiple_of(TOLD_EVERY) {
+            eprintln!("mutants: case {case} of {}; so far {:?}", self.left.end, self.found);
+        }
+        Some(case)
+    }
+}
+
+/// Tries cases in one home after the other until none is left.
+fn work(progress: &Mutex<Progress>, base: &[u8], large: &[u8]) {
+    loop {
+        let bench = Bench::new();
+        for _ in 0..CASES_A_HOME {
+            let Some(case) = progress.lock().unwrap().next() else { return };
+            let what = bench.attempt(case, &mutant(case, base, large));
+            *progress.lock().unwrap().found.entry(what).or_default() += 1;
+        }
     }
 }
 
@@ -274,33 +320,44 @@ fn no_mutant_gets_further_than_it_may() {
         command
             .args(["--exact", "mutants::no_mutant_gets_further_than_it_may", "--nocapture"])
             .env(INSIDE, "1");
+        if is_long() {
+            // Where it is, and which case failed, is told as it goes.
+            command.stderr(Stdio::inherit());
+        }
         let done = command.output().unwrap();
         let (said, why) = (String::from_utf8_lossy(&done.stdout), String::from_utf8_lossy(&done.stderr));
         assert!(done.status.success() && said.contains("1 passed"), "{said}{why}");
         return;
     }
-    let cases: u64 = if is_long() { 100_000 } else { 500 };
+    let cases = cases();
     let base = wat::parse_str(BASE).unwrap();
     let large = fs::read(tests::repository().join("tests/guests/writer/dist/component.wasm")).unwrap();
-    let (next, found) = (Mutex::new(0..cases), Mutex::new(BTreeMap::<String, u64>::new()));
+    let progress = Mutex::new(Progress { left: cases.clone(), found: BTreeMap::new() });
+    let threads = thread::available_parallelism().map_or(2, |threads| threads.get().max(2));
     thread::scope(|scope| {
-        for _ in 0..2 {
-            scope.spawn(|| {
-                let bench = Bench::new();
-                loop {
-                    let Some(case) = next.lock().unwrap().next() else { return };
-                    let what = bench.attempt(case, &mutant(case, &base, &large));
-                    *found.lock().unwrap().entry(what).or_default() += 1;
-                }
-            });
+        for _ in 0..threads {
+            scope.spawn(|| work(&progress, &base, &large));
         }
     });
-    let found = found.into_inner().unwrap();
+    let found = progress.into_inner().unwrap().found;
     println!("{found:?}");
-    assert_eq!(found.values().sum::<u64>(), cases);
-    for what in REACHED {
+    assert_eq!(found.values().sum::<u64>(), cases.end - cases.start);
+    for what in REACHED.iter().filter(|_| cases.end - cases.start >= CASES) {
         assert!(found.contains_key(*what), "no mutant ended with `{what}`: {found:?}");
     }
     let resident = getrusage(UsageWho::RUSAGE_CHILDREN).expect("the system counts").max_rss();
     assert!(resident < RESIDENT_MAX, "a process took {resident} KiB");
+}
+
+/// What is signed is bytes. That a later case made the same ones, and did not sign them, once failed
+/// the suite, whenever the two came to one thread.
+#[test]
+fn bytes_that_were_signed_stay_so_whoever_makes_them_again() {
+    let base = wat::parse_str(BASE).unwrap();
+    let (signed, unsigned) = (mutant(238, &base, &base), mutant(243, &base, &base));
+    assert_eq!(signed, unsigned, "both are made up, and both are empty");
+    let bench = Bench::new();
+    assert_eq!(bench.attempt(238, &signed), "E-COMPONENT-INVALID");
+    assert_eq!(bench.attempt(243, &unsigned), "E-COMPONENT-INVALID");
+    assert_eq!(bench.attempt(245, &mutant(245, &base, &base)), "E-FILE-DIGEST");
 }
