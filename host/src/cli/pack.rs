@@ -41,12 +41,22 @@ pub(super) struct NewArgs {
 }
 
 /// Compile a pack's sources and write its pack folder, `dist/`
+///
+/// The sources are a Rust crate, or what another language's tools made a component of: then
+/// `--component` names that, and the folder holds the WIT that it was made for. What such a
+/// component imports of WASI is there and reaches nothing; `files-read` and the like give it
+/// files.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:\n  capstan pack build packs/text")]
+#[command(
+    after_help = "Examples:\n  capstan pack build packs/text\n  capstan pack build notes --component notes.wasm"
+)]
 pub(super) struct BuildArgs {
-    /// The folder with `pack.toml` and `Cargo.toml`
+    /// The folder with `pack.toml`, `wit/` and `Cargo.toml`
     #[arg(default_value = ".")]
     folder: PathBuf,
+    /// A component, or a module with WIT bindings, instead of the crate
+    #[arg(long, value_name = "FILE")]
+    component: Option<PathBuf>,
 }
 
 /// Sign a built pack
@@ -131,7 +141,7 @@ pub(super) fn exec(command: Command, context: &Context) -> Result<Output, Failur
             Ok(Output::done(text, &view))
         }
         Command::Build(args) => {
-            let view = app.pack_build(&args.folder)?;
+            let view = app.pack_build(&args.folder, args.component.as_deref())?;
             let hint = format!("hint: {}\n", app.sign_command(&args.folder));
             Ok(Output::done(render::build(&view) + &hint, &view))
         }

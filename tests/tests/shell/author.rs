@@ -63,6 +63,38 @@ fn sources_that_are_not_built_are_told_so() {
     drop(sources.run(&env, &["pack", "validate", "notes"]).exits(0));
 }
 
+/// Sources without a crate: other tools made their component.
+#[test]
+fn a_component_of_other_tools_becomes_a_pack() {
+    let env = Env::with_home();
+    place::notes(&env);
+    let unbuilt = env.run(["pack", "install", "notes"]).exits(2).says("is not built");
+    assert!(
+        unbuilt.stderr.ends_with("hint: capstan pack build notes --component <file>\n"),
+        "{}",
+        unbuilt.stderr
+    );
+    let refused = |words: &[&str], code: i32, why: &str| drop(env.run(words).exits(code).says(why));
+    refused(&["pack", "build", "notes"], 2, "has no `Cargo.toml`");
+    refused(&["pack", "build", "notes", "--component", "absent.wasm"], 1, "E-FILE-IO");
+    env.write("none.wasm", "no wasm");
+    refused(&["pack", "build", "notes", "--component", "none.wasm"], 2, "E-WIT-MALFORMED");
+    drop(env.run(["key", "new", "acme"]).exits(0));
+    let public = env.home().join("keys/acme.pub");
+    drop(env.run(["trust", "add", "acme", public.to_str().unwrap()]).exits(0));
+    let built = env.run(["pack", "build", "notes", "--component", "notes.wasm"]).exits(0);
+    assert!(built.stdout.ends_with("hint: capstan pack sign notes --key acme\n"), "{}", built.stdout);
+    drop(env.run(["pack", "sign", "notes", "--key", "acme"]).exits(0));
+    drop(env.run(["pack", "install", "notes"]).exits(0));
+    drop(env.run(["op", "show", "acme:notes/notes.count"]).exits(0).says("Counts them."));
+    let called = env.run(["op", "call", "acme:notes/notes.count", "{\"text\": \"a\"}"]).exits(0);
+    assert_eq!(called.stdout, "1\n");
+    // The component is held against the manifest as any other.
+    let manifest = env.read("notes/pack.toml").unwrap().replace("notes.count", "notes.weigh");
+    env.write("notes/pack.toml", manifest);
+    refused(&["pack", "build", "notes", "--component", "notes.wasm"], 4, "E-EXPORT");
+}
+
 #[test]
 fn a_panic_says_what_and_where() {
     let (env, sources) = author();

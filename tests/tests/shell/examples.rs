@@ -57,6 +57,9 @@ fn prepared(line: &str) -> Env {
             drop(env.run(["trust", "add", "acme", "acme.pub"]).exits(0));
         }
     }
+    if line.contains("--component") {
+        place::notes(&env);
+    }
     if line.starts_with("capstan secret") {
         env.write("token.txt", "example-value\n");
         if line.contains(" delete ") {
@@ -68,7 +71,7 @@ fn prepared(line: &str) -> Env {
 
 /// Whether an example compiles the text pack.
 fn compiles(line: &str) -> bool {
-    line.starts_with("capstan pack build") || line.starts_with("capstan op call packs/")
+    line.starts_with("capstan pack build packs/") || line.starts_with("capstan op call packs/")
 }
 
 /// The packs as a clone has them before they are built.

@@ -98,6 +98,26 @@ pub fn unknown_outcome() -> Env {
     env
 }
 
+/// The sources of a pack that is no crate, `notes`, and its component beside them, `notes.wasm`.
+pub fn notes(env: &Env) {
+    let component = r#"(component
+        (core module $M (func (export "count") (param i32 i32) (result i32) (i32.const 1))
+            (memory (export "memory") 1)
+            (func (export "realloc") (param i32 i32 i32 i32) (result i32) (i32.const 64)))
+        (core instance $m (instantiate $M))
+        (func $count (param "text" string) (result u32) (canon lift (core func $m "count")
+            (memory (core memory $m "memory")) (realloc (core func $m "realloc"))))
+        (instance $ops (export "count" (func $count)))
+        (export "acme:notes/notes@0.1.0" (instance $ops)))"#;
+    env.write("notes.wasm", wat::parse_str(component).unwrap());
+    let wit = "package acme:notes@0.1.0;\n\n/// Notes.\ninterface notes {\n    /// Counts them.\n    \
+               count: func(text: string) -> u32;\n}\n\nworld pack {\n    export notes;\n}\n";
+    env.write("notes/wit/world.wit", wit);
+    let manifest = "[pack]\nid = \"acme:notes\"\nversion = \"0.1.0\"\nlicense = \"MIT\"\n\n\
+                    [operations.\"notes.count\"]\neffect = \"pure\"\nidempotent = true\n";
+    env.write("notes/pack.toml", manifest);
+}
+
 /// The digest of an artifact that the last run kept.
 pub fn artifact(env: &Env) -> String {
     let run = env.json(["run", "show", "last"]).exits(0).json();

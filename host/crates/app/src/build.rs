@@ -19,25 +19,38 @@ const PLANS: &str = "plans";
 /// Largest file that is copied or compiled into a pack, in bytes.
 const FILE_BYTES_MAX: u64 = 64 << 20;
 
-/// Compiles `folder` and writes `folder/dist`, replacing an earlier one and its envelope. Gives the
-/// pack folder's path.
-pub(crate) fn build(folder: &Path, guest_cargo_args: &[String]) -> Result<PathBuf, Error> {
-    let files = compiled(folder, guest_cargo_args)?;
+/// Where a pack's WebAssembly comes from.
+#[derive(Clone, Copy)]
+pub(crate) enum Source<'a> {
+    /// From the crate in the folder, compiled by cargo with these arguments.
+    Crate {
+        /// Arguments for cargo, beside its own.
+        cargo_args: &'a [String],
+    },
+    /// From a component, or a module with WIT bindings, that other tools made.
+    Component(&'a Path),
+}
+
+/// Writes `folder/dist`, replacing an earlier one and its envelope. Gives the pack folder's path.
+pub(crate) fn build(folder: &Path, source: Source<'_>) -> Result<PathBuf, Error> {
+    let files = files(folder, source)?;
     let dist = folder.join(DIST);
     write_folder(&dist, &files)?;
     Ok(dist)
 }
 
-/// Compiles `folder` and gives the pack's files without writing any of them.
-pub(crate) fn compiled(folder: &Path, guest_cargo_args: &[String]) -> Result<PackFiles, Error> {
-    for name in [pack::MANIFEST, "Cargo.toml"] {
-        if !folder.join(name).is_file() {
-            let message = format!("`{}` has no `{name}`, so it is no pack's source folder", folder.display());
-            return Err(Error::usage(message, &["capstan pack new --help"]));
-        }
+/// The pack's files, of which none is written.
+pub(crate) fn files(folder: &Path, source: Source<'_>) -> Result<PackFiles, Error> {
+    require(folder, pack::MANIFEST, "capstan pack new --help")?;
+    if let Source::Crate { .. } = source {
+        require(folder, "Cargo.toml", "capstan pack build --help")?;
     }
     let wit = pack::encode_wit(&folder.join("wit"))?;
-    let module = read_file(&compile::module(folder, guest_cargo_args)?, FILE_BYTES_MAX)?;
+    let module = match source {
+        Source::Crate { cargo_args } => compile::module(folder, cargo_args)?,
+        Source::Component(component) => component.to_owned(),
+    };
+    let module = read_file(&module, FILE_BYTES_MAX)?;
     let mut files = BTreeMap::from([
         (pack::MANIFEST.to_owned(), read_file(&folder.join(pack::MANIFEST), FILE_BYTES_MAX)?),
         (pack::COMPONENT.to_owned(), pack::componentize(&module)?),
@@ -49,6 +62,14 @@ pub(crate) fn compiled(folder: &Path, guest_cargo_args: &[String]) -> Result<Pac
     }
     files.extend(plans(folder)?);
     Ok(PackFiles::from_map(files)?)
+}
+
+fn require(folder: &Path, name: &str, hint: &str) -> Result<(), Error> {
+    if folder.join(name).is_file() {
+        return Ok(());
+    }
+    let message = format!("`{}` has no `{name}`, so it is no pack's source folder", folder.display());
+    Err(Error::usage(message, &[hint]))
 }
 
 /// The planfiles beside the sources, by their names in the pack.
@@ -109,9 +130,11 @@ pub(crate) fn pack_folder(folder: &Path) -> Result<PathBuf, Error> {
     if dist.is_dir() {
         return Ok(dist);
     }
-    if folder.join(pack::MANIFEST).is_file() && folder.join("Cargo.toml").is_file() {
+    if folder.join(pack::MANIFEST).is_file() && folder.join("wit").is_dir() {
+        let is_crate = folder.join("Cargo.toml").is_file();
         let folder = folder.display();
-        let build = format!("capstan pack build {folder}");
+        let component = if is_crate { "" } else { " --component <file>" };
+        let build = format!("capstan pack build {folder}{component}");
         return Err(Error::usage(
             format!("`{folder}` holds the sources of a pack that is not built"),
             &[&build],

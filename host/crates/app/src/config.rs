@@ -27,8 +27,8 @@ mode = \"solo\"
 # What compiling one component may use, in a process of its own.
 # [compile]
 # memory = \"4GiB\"   # address space
-# cpu = \"2m\"        # on the processor, over all threads
-# wall = \"2m\"
+# cpu = \"4m\"        # on the processor, over all threads
+# wall = \"10m\"
 
 # Programs that packs are granted to run: where they are looked for, and what one run may use.
 # [exec]

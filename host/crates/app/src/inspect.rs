@@ -132,6 +132,7 @@ fn view(parts: &Parts<'_>, consent: &Consent) -> InspectView {
             .filter(|i| baseline(i))
             .map(|i| i.name.clone())
             .collect(),
+        other_exports: parts.inspection.exports.iter().filter(|name| !name.contains('/')).cloned().collect(),
         health: parts.inspection.health,
         warnings,
     }

@@ -115,7 +115,7 @@ impl App {
         local: &str,
         options: &CallOptions,
     ) -> Result<CallView, Error> {
-        let files = build::compiled(folder, &self.guest_cargo_args)?;
+        let files = build::files(folder, self.crate_source())?;
         let (manifest, _) = pack::validate(&files)?;
         let key = SigningKey::from_seed(&Zeroizing::new(system::random::<32>()?));
         let mut trust = TrustStore::new();

@@ -41,12 +41,14 @@ pub(crate) fn parse_id(text: &str) -> Result<PackId, Error> {
 }
 
 impl App {
-    /// Compiles a pack's sources and writes its pack folder.
+    /// Writes a pack folder from a pack's sources: from the crate among them, or from a `component`
+    /// that other tools made of them.
     ///
     /// # Errors
-    /// If the sources do not compile, or compile to something that is no pack.
-    pub fn pack_build(&self, folder: &Path) -> Result<BuildView, Error> {
-        let dist = build::build(folder, &self.guest_cargo_args)?;
+    /// If the sources do not compile, or the component is not what the manifest and the WIT say.
+    pub fn pack_build(&self, folder: &Path, component: Option<&Path>) -> Result<BuildView, Error> {
+        let source = component.map_or(self.crate_source(), build::Source::Component);
+        let dist = build::build(folder, source)?;
         let files = PackFiles::read(&dist)?;
         let (manifest, inspection) = pack::validate(&files)?;
         Ok(BuildView {
@@ -57,6 +59,11 @@ impl App {
             imports: inspection.imports.into_iter().map(|import| import.name).collect(),
             operations: inspection.operations.into_keys().collect(),
         })
+    }
+
+    /// Sources that are a crate.
+    pub(crate) fn crate_source(&self) -> build::Source<'_> {
+        build::Source::Crate { cargo_args: &self.guest_cargo_args }
     }
 
     /// The command that signs the pack in `folder`, with the home's only pack key where there is
@@ -119,7 +126,7 @@ impl App {
         sequence: u32,
     ) -> Result<SignView, Error> {
         let is_pack = build::is_pack_folder(folder);
-        let folder = if is_pack { folder.to_owned() } else { build::build(folder, &self.guest_cargo_args)? };
+        let folder = if is_pack { folder.to_owned() } else { build::build(folder, self.crate_source())? };
         let record = keys::pack_key(&self.home, key)?;
         let key = keys::load(&self.home, &record, None)?;
         let files = PackFiles::read(&folder)?;

@@ -132,6 +132,8 @@ pub struct InspectView {
     pub capabilities: Vec<CapabilityView>,
     /// Imports that need no authority: the log and the inert WASI baseline.
     pub baseline_imports: Vec<String>,
+    /// Exports of no package, which hold no operations: nothing can call them.
+    pub other_exports: Vec<String>,
     /// Whether it exports `capstan:pack/health`.
     pub health: bool,
     /// Over-privilege and the like; nothing here stops an install.

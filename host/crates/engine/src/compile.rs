@@ -50,8 +50,9 @@ pub struct CompileLimits {
 }
 
 impl CompileLimits {
-    /// Enough for a language runtime of some ten megabytes.
-    pub const DEFAULT: Self = Self { memory_bytes: 4 << 30, cpu_ms: 120_000, wall_ms: 120_000 };
+    /// Enough for a language runtime of some ten megabytes, which takes up to a minute on the processor,
+    /// on a machine that is slow or busy with other things.
+    pub const DEFAULT: Self = Self { memory_bytes: 4 << 30, cpu_ms: 240_000, wall_ms: 600_000 };
 }
 
 /// How the compiling process is started.

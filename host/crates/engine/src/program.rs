@@ -74,7 +74,8 @@ impl Parts {
         let ty = component.component_type();
         let imports: Vec<String> = ty.imports(&engine).map(|(name, _)| name.to_owned()).collect();
         let mut exports = Vec::new();
-        for (name, item) in ty.exports(&engine) {
+        // What has no package is nobody's operation: not to be found here, it cannot be called.
+        for (name, item) in ty.exports(&engine).filter(|(name, _)| name.contains('/')) {
             if let ComponentItem::ComponentInstance(instance) = item.ty {
                 let index = component.get_export_index(None, name);
                 let function = |(name, item): (&str, wasmtime::component::types::ComponentExtern<'_>)| {

@@ -38,7 +38,8 @@ pub struct Inspection {
     pub version: Version,
     /// Its imports, sorted by name.
     pub imports: Vec<Import>,
-    /// The names of its exported interfaces as the component spells them, sorted.
+    /// The names of its exported interfaces as the component spells them, sorted. Those without a
+    /// package hold no operations.
     pub exports: Vec<String>,
     /// Its operations by local name, `interface.function`.
     pub operations: BTreeMap<String, FunctionType>,
@@ -112,13 +113,25 @@ impl Exported {
                 ));
             }
         };
-        let parts = Interface::parse(name).ok_or_else(|| {
-            unsupported(name, "an exported interface needs a package, such as `acme:notes/notes@1.0.0`")
-        })?;
+        let Some(parts) = Interface::parse(name) else {
+            return self.plain(name);
+        };
         if parts.package_is("capstan", "pack") {
             self.health(types, name, &parts, interface)?;
         } else {
             self.own(types, name, &parts, interface)?;
+        }
+        self.names.push(name.to_owned());
+        Ok(())
+    }
+
+    /// An instance of no interface: what it holds is no operation, so nothing can call it. The tools
+    /// of some languages leave one for their own use while they build.
+    fn plain(&mut self, name: &str) -> Result<(), Refusal> {
+        let name_of = ComponentName::new_with_features(name, 0, features());
+        if !name_of.is_ok_and(|name| matches!(name.kind(), ComponentNameKind::Label(_))) {
+            let why = "an exported interface needs a package, such as `acme:notes/notes@1.0.0`";
+            return Err(unsupported(name, why));
         }
         self.names.push(name.to_owned());
         Ok(())
@@ -160,7 +173,8 @@ impl Exported {
         id: ComponentInstanceTypeId,
     ) -> Result<(), Refusal> {
         if parts.package_is("capstan", "host") || parts.package.publisher.as_str() == "wasi" {
-            return Err(unsupported(name, "a pack cannot export the host's own interfaces"));
+            let refusal = unsupported(name, "a pack cannot export the host's own interfaces");
+            return Err(imports::leave_out_http(parts, refusal));
         }
         let Some(version) = parts.version.clone() else {
             let message = format!("the exported interface `{}` has no version", shown(name, 120));

@@ -121,6 +121,22 @@ pub(crate) fn inspect(view: &InspectView) -> String {
         text += &format!("  {:<12} {}\n", "", operation.limits);
     }
     text += &format!("baseline imports  {}\n", list(&view.baseline_imports));
+    text + &inert(view)
+}
+
+/// What of a component is there and reaches nothing.
+fn inert(view: &InspectView) -> String {
+    let mut text = String::new();
+    let wasi = view.baseline_imports.iter().filter(|name| name.starts_with("wasi:")).count();
+    if wasi > 0 {
+        text += &format!(
+            "inert\n  {wasi} interfaces of WASI: no environment, arguments, files or sockets; virtual time, \
+             seeded randomness, captured output\n"
+        );
+    }
+    if !view.other_exports.is_empty() {
+        text += &format!("exports that nothing calls\n  {}\n", list(&view.other_exports));
+    }
     text
 }
 
@@ -138,6 +154,7 @@ pub(crate) fn audit(view: &InspectView) -> String {
     for row in &view.capabilities {
         text += &capability(row);
     }
+    text += &inert(view);
     text += "digests\n";
     if let Some(statement) = &view.statement {
         text += &format!("  {:<14} {statement}\n", "statement");

@@ -133,6 +133,26 @@ fn a_result_that_breaks_the_canonical_abi_is_invalid() {
     assert_eq!(returned(&string(200, 0)), &Value::String(String::new()));
 }
 
+/// What the tools of some languages leave in a component beside its interfaces is not called, and
+/// hides nothing by having the name of one.
+#[test]
+fn an_instance_without_a_package_is_not_called() {
+    let core = r#"(func (export "seven") (result i32) (i32.const 7))"#;
+    let component = simple(core, &[("seven", "(result u32)")]);
+    let (whole, _) = component.rsplit_once(')').unwrap();
+    let ask = |extra: &str, interface: &str| {
+        let mut asked = call("seven", vec![], Some(Type::U32));
+        asked.interface = interface.to_owned();
+        load(&format!("{whole} {extra})")).invoke(asked)
+    };
+    for (extra, name) in
+        [(r#"(export "rest" (instance $ops))"#, "rest"), (r#"(export "ops" (instance $ops))"#, "ops@")]
+    {
+        assert_trap(&ask(extra, name), Trap::Signature);
+        assert_eq!(returned(&ask(extra, "ops")), &Value::U32(7));
+    }
+}
+
 #[test]
 fn what_is_not_the_components_signature_is_told_apart() {
     let absent = echo().invoke(call("nothing", vec![], None));

@@ -107,7 +107,8 @@ fn wasi(parts: &Interface, name: &str) -> Result<(), Refusal> {
         *package == parts.package.name.as_str() && interfaces.contains(&parts.interface.as_str())
     });
     if !known {
-        return Err(unknown(name, "it is not part of the inert WASI baseline"));
+        let refusal = unknown(name, "it is not part of the inert WASI baseline");
+        return Err(leave_out_http(parts, refusal));
     }
     let fits = parts.version.as_ref().is_some_and(|v| (v.major, v.minor) == (0, 2) && v.pre.is_empty());
     if fits {
@@ -115,6 +116,16 @@ fn wasi(parts: &Interface, name: &str) -> Result<(), Refusal> {
     } else {
         Err(Refusal::new(Code::AbiUnsupported, format!("`{}` is not of WASI 0.2", shown(name, 120))))
     }
+}
+
+/// Says what to do about `wasi:http`, which JavaScript's componentiser links unless it is told not to.
+pub(super) fn leave_out_http(parts: &Interface, refusal: Refusal) -> Refusal {
+    if !parts.package_is("wasi", "http") {
+        return refusal;
+    }
+    refusal
+        .hint("packs ask for URLs through `capstan:host/http-read` and `capstan:host/http-send`")
+        .hint("componentize-js leaves `wasi:http` out with `disableFeatures: ['http', 'fetch-event']`")
 }
 
 fn has_only_types(types: TypesRef<'_>, id: ComponentInstanceTypeId) -> bool {

@@ -83,6 +83,9 @@ fn imports_are_what_the_host_can_link() {
     }
     let near = kind(&IMPORT_FILES_READ.replace("files-read", "file-read")).unwrap_err();
     assert_eq!(near.hints, ["did you mean `files-read`?"]);
+    let http = kind(&wasi.replace("io/error", "http/types")).unwrap_err();
+    assert!(http.hints.iter().any(|hint| hint.contains("disableFeatures")), "{http:?}");
+    assert_eq!(kind(&wasi.replace("io/error", "io/errors")).unwrap_err().hints, [""; 0]);
 }
 
 #[test]
@@ -174,10 +177,14 @@ fn only_the_packs_own_interfaces_are_exported() {
     };
     let two = Inspection::of(&exporting(r#"(export "acme:notes/more@1.4.2" (instance $notes))"#)).unwrap();
     assert_eq!(two.operations.keys().collect::<Vec<_>>(), ["more.f", "notes.f"]);
+    // Without a package it is there, and holds no operation.
+    let plain = Inspection::of(&exporting(r#"(export "plain" (instance $notes))"#)).unwrap();
+    assert_eq!(plain.operations.keys().collect::<Vec<_>>(), ["notes.f"]);
+    assert_eq!(plain.exports, ["acme:notes/notes@1.4.2", "plain"]);
     for (extra, part) in [
         (r#"(export "f" (func $f))"#, "only interfaces"),
         (r#"(export "m" (core module $m))"#, "only interfaces"),
-        (r#"(export "plain" (instance $notes))"#, "needs a package"),
+        (r#"(export "wasi:http/incoming-handler@0.2.0" (instance $notes))"#, "the host's own"),
         (r#"(export "acme:notes/more@1.4.3" (instance $notes))"#, "one pack is one WIT package"),
         (r#"(export "acme:other/notes@1.4.2" (instance $notes))"#, "one pack is one WIT package"),
         (r#"(export "wasi:cli/run@0.2.0" (instance $notes))"#, "the host's own"),
