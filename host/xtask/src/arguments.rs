@@ -17,7 +17,7 @@ usage: cargo xtask <task>
   help                     print this
 
   --debian                 compile guests with Debian's compiler though another is there
-  --long                   run the large counts too
+  --long                   run the large counts too, and components of other languages
   filter                   run only the tests whose names contain it";
 
 /// What to do.

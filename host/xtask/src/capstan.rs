@@ -39,6 +39,13 @@ impl Capstan {
         phase::run(&format!("build {}", shown(project)), &mut command)
     }
 
+    /// Makes a pack in the project's `dist` folder of a component that other tools made.
+    pub(crate) fn build_component_pack(&self, project: &Path, component: &Path) -> Result<(), Failure> {
+        let mut command = self.command();
+        command.args(["pack", "build"]).arg(project).arg("--component").arg(component);
+        phase::run(&format!("build {}", shown(project)), &mut command)
+    }
+
     /// Signs what `build_pack` wrote, with the publisher's key.
     pub(crate) fn sign_pack(&self, project: &Path) -> Result<(), Failure> {
         let mut command = self.command();

@@ -18,6 +18,7 @@ mod demo;
 mod deny;
 mod failure;
 mod guest_compiler;
+mod languages;
 mod packs;
 mod phase;
 mod test;

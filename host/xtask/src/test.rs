@@ -5,7 +5,10 @@ use std::process::Command;
 use crate::failure::Failure;
 use crate::guest_compiler::Choice;
 use crate::tree::Tree;
-use crate::{packs, phase};
+use crate::{languages, packs, phase};
+
+/// How the names of tests begin that need the guests of other languages.
+const LANGUAGES: &str = "languages";
 
 /// Which tests to run.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -21,6 +24,9 @@ pub(crate) struct TestOptions {
 pub(crate) fn run(tree: &Tree, options: &TestOptions) -> Result<(), Failure> {
     let built = packs::build(tree, Choice::FirstFound)?;
     packs::build_guests(tree, &built)?;
+    if options.long && options.filter.as_ref().is_none_or(|filter| filter.starts_with(LANGUAGES)) {
+        languages::build(tree, &built.capstan)?;
+    }
     let mut tally = Tally::default();
     let mut outcome = Ok(());
     for (name, workspace) in [("test the host", "."), ("test the sdk", "sdk"), ("test the packs", "packs")] {
