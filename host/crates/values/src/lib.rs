@@ -18,7 +18,7 @@ mod type_check;
 mod value;
 
 pub use decode::{BYTES_MAX, ERRORS_MAX, ValueError, arguments_from_json, from_json};
-pub use encode::{json_size, to_json};
+pub use encode::{json_fits, json_size, to_json};
 pub use json_schema::{
     JsonSchema, SCHEMA_BYTES_MAX, SCHEMA_DEPTH_MAX, SCHEMA_STEPS_MAX, SchemaError, SchemaMismatch,
 };

@@ -1,7 +1,7 @@
 //! A value's JSON reads back to the same value, and is as long as was said.
 
 use proptest::prelude::*;
-use values::{Type, Value, from_json, json_size, parse_json, schema, to_json, type_check};
+use values::{Type, Value, from_json, json_fits, json_size, parse_json, schema, to_json, type_check};
 
 use crate::arbitrary::typed_values;
 use crate::schemas::accepts;
@@ -13,7 +13,10 @@ proptest! {
         let json = to_json(&value);
         prop_assert_eq!(from_json(&json, &ty), Ok(value.clone()), "{}", json);
         let text = serde_json::to_vec(&json).unwrap();
-        prop_assert_eq!(json_size(&value), text.len() as u64, "{}", json);
+        let size = text.len() as u64;
+        prop_assert_eq!(json_size(&value), size, "{}", json);
+        let twice = [value.clone(), value.clone()];
+        prop_assert!(json_fits(&twice, size * 2) && !json_fits(&twice, size * 2 - 1), "{}", json);
         prop_assert_eq!(from_json(&parse_json(&text).unwrap(), &ty), Ok(value));
         prop_assert!(accepts(&schema(&ty), &json), "{} refuses {}", schema(&ty), json);
     }
@@ -47,6 +50,28 @@ fn the_forms_are_those_of_the_design() {
         assert_eq!(to_json(&value).to_string(), text);
         assert_eq!(json_size(&value), text.len() as u64, "{text}");
     }
+}
+
+#[test]
+fn the_size_of_a_text_counts_each_byte_wherever_it_is() {
+    let text_of = |text: String| {
+        let value = Value::String(text);
+        let size = to_json(&value).to_string().len() as u64;
+        assert_eq!(json_size(&value), size, "{value:?}");
+        let just = std::slice::from_ref(&value);
+        assert!(json_fits(just, size) && !json_fits(just, size - 1), "{value:?}");
+    };
+    for byte in 0..=0x7f_u8 {
+        for before in [0, 1, 15, 16, 30, 31, 32, 33, 63, 64] {
+            let around = |n: usize| "x".repeat(n);
+            text_of(format!("{}{}{}", around(before), char::from(byte), around(40)));
+        }
+        for many in [31, 32, 33, 64, 100] {
+            text_of(char::from(byte).to_string().repeat(many));
+        }
+    }
+    text_of("é\u{2028}\u{10ffff}".repeat(20));
+    assert!(json_fits(&[], 0));
 }
 
 #[test]
