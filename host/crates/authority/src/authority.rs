@@ -215,6 +215,13 @@ impl Authority {
         may_be.then_some(HeldFor::Disclosure)
     }
 
+    /// Whether a call of any capability may be held. One that is neither requested nor granted is dead,
+    /// or is never held, so that nothing is asked of it.
+    #[must_use]
+    pub fn may_hold(&self) -> bool {
+        self.rows.keys().any(|capability| self.held(*capability).is_some())
+    }
+
     /// Whether a call may be held for what the operation could disclose, whatever its effect: a plan
     /// has to stop for it.
     #[must_use]

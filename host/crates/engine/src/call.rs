@@ -1,6 +1,7 @@
 //! One call in one store, from the first limit to the result.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use base::{ChangeSet, Limits};
 use values::{FunctionType, Type, Value};
@@ -19,20 +20,19 @@ const ARGUMENTS_BYTES_MAX: u64 = 24 << 20;
 
 /// Whether arguments take no more than a call with `limits` may be handed.
 pub(crate) fn fits(arguments: &[Value], limits: &Limits) -> bool {
-    let size = arguments.iter().map(values::json_size).fold(0, u64::saturating_add);
     let weight = arguments.iter().map(weight).fold(0, u64::saturating_add);
-    size <= limits.host_call_bytes && weight <= ARGUMENTS_BYTES_MAX
+    weight <= ARGUMENTS_BYTES_MAX && values::json_fits(arguments, limits.host_call_bytes)
 }
 
 /// One call. The store's data is the guest's whole world, or in a worker what is left of it.
 pub(crate) struct Call<T: 'static> {
     store: Store<T>,
-    linked: InstancePre<T>,
+    linked: Arc<InstancePre<T>>,
     export: ComponentExportIndex,
 }
 
 impl<T: StoreData> Call<T> {
-    pub(crate) fn new(linked: InstancePre<T>, export: ComponentExportIndex, data: T) -> Self {
+    pub(crate) fn new(linked: Arc<InstancePre<T>>, export: ComponentExportIndex, data: T) -> Self {
         Self { store: Store::new(linked.engine(), data), linked, export }
     }
 
@@ -50,7 +50,7 @@ impl<T: StoreData> Call<T> {
             _ => None,
         };
         let most = self.store.data_mut().budget().limits.output_bytes;
-        if value.as_ref().is_some_and(|value| values::json_size(value) > most) {
+        if !values::json_fits(value.as_slice(), most) {
             return Err(Trap::Output.into());
         }
         Ok(value)
@@ -86,11 +86,6 @@ impl<T: StoreData> Call<T> {
         let Some(function) = instance.get_func(&mut self.store, self.export) else {
             return Err(Stop::from(Trap::Signature).into());
         };
-        // What was checked may not be what the component has; wasmtime would only say so in words.
-        let ty = function.ty(&self.store);
-        if ty.params().len() != params.len() || (ty.results().len() == 1) != has_result {
-            return Err(Stop::from(Trap::Signature).into());
-        }
         let mut results = [Val::Bool(false)];
         let (results, _) = results.split_at_mut(usize::from(has_result));
         function.call(&mut self.store, params, results)?;

@@ -80,7 +80,7 @@ impl Guest {
     /// Plays `tape`, if there is one, and records what comes after it, if a call of this guest may be
     /// held: then it has to run again to where it was.
     pub(crate) fn with_tape(mut self, call_id: String, tape: Option<Tape>) -> Self {
-        let may_hold = Capability::ALL.into_iter().any(|c| self.authority.held(c).is_some());
+        let may_hold = self.authority.may_hold();
         self.call_id = call_id;
         self.deck = tape.or_else(|| may_hold.then(|| Tape::new(self.host.seed))).map(Deck::new);
         if let Some(deck) = &self.deck {

@@ -5,6 +5,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use authority::Authority;
 use base::{Capability, Digest};
+use values::FunctionType;
 use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{Component, ComponentExportIndex, InstancePre};
 
@@ -42,29 +43,55 @@ pub struct Program {
 pub(crate) struct Loaded {
     parts: Parts,
     digest: Digest,
-    linked: RwLock<BTreeMap<LiveSet, InstancePre<Guest>>>,
+    linked: RwLock<BTreeMap<LiveSet, Arc<InstancePre<Guest>>>>,
 }
 
 /// A compiled component with what was looked up once.
 pub(crate) struct Parts {
     pub(crate) component: Component,
     pub(crate) imports: Vec<String>,
+    /// What of the imports are host interfaces.
+    capabilities: Vec<Capability>,
     wants_wasi: bool,
     exports: Vec<Interface>,
 }
 
-/// An exported interface.
+/// An exported interface, under each name that a caller may mean it by.
 struct Interface {
     name: String,
-    functions: BTreeMap<String, ComponentExportIndex>,
+    /// Without its version.
+    bare: String,
+    /// What comes after the slash; none where that does not mean it.
+    label: Option<String>,
+    functions: BTreeMap<String, Export>,
+}
+
+/// An exported function.
+struct Export {
+    index: ComponentExportIndex,
+    params: usize,
+    results: usize,
 }
 
 impl Interface {
+    fn new(name: &str, functions: BTreeMap<String, Export>) -> Self {
+        let bare = unversioned(name);
+        let label = bare.rsplit_once('/').map_or(bare, |(_, label)| label);
+        let label = (!bare.starts_with("capstan:pack/")).then(|| label.to_owned());
+        Self { name: name.to_owned(), bare: bare.to_owned(), label, functions }
+    }
+
     /// Whether a caller that says `asked` means this one.
     fn is(&self, asked: &str) -> bool {
-        let bare = unversioned(&self.name);
-        let label = bare.rsplit_once('/').map_or(bare, |(_, label)| label);
-        asked == self.name || asked == bare || (asked == label && !bare.starts_with("capstan:pack/"))
+        asked == self.name || asked == self.bare || self.label.as_deref() == Some(asked)
+    }
+}
+
+impl Export {
+    /// Whether it takes as many arguments, and gives as many results, as `signature` has. What was
+    /// checked may not be what the component has; wasmtime would only say so in words.
+    fn has_shape(&self, signature: &FunctionType) -> bool {
+        self.params == signature.params.len() && self.results == usize::from(signature.result.is_some())
     }
 }
 
@@ -79,16 +106,18 @@ impl Parts {
             if let ComponentItem::ComponentInstance(instance) = item.ty {
                 let index = component.get_export_index(None, name);
                 let function = |(name, item): (&str, wasmtime::component::types::ComponentExtern<'_>)| {
-                    let function = matches!(item.ty, ComponentItem::ComponentFunc(_));
-                    let found = function.then(|| component.get_export_index(index.as_ref(), name)).flatten();
-                    found.map(|found| (name.to_owned(), found))
+                    let ComponentItem::ComponentFunc(ty) = item.ty else { return None };
+                    let (params, results) = (ty.params().len(), ty.results().len());
+                    let index = component.get_export_index(index.as_ref(), name)?;
+                    Some((name.to_owned(), Export { index, params, results }))
                 };
                 let functions = instance.exports(&engine).filter_map(function).collect();
-                exports.push(Interface { name: name.to_owned(), functions });
+                exports.push(Interface::new(name, functions));
             }
         }
+        let capabilities = imports.iter().filter_map(|import| capability_of(import)).collect();
         let wants_wasi = imports.iter().any(|import| is_wasi(import));
-        Self { component, imports, wants_wasi, exports }
+        Self { component, imports, capabilities, wants_wasi, exports }
     }
 
     /// Whether it imports anything of WASI.
@@ -98,14 +127,19 @@ impl Parts {
 
     /// Whether it imports the interface of `capability`.
     pub(crate) fn imports_capability(&self, capability: Capability) -> bool {
-        self.imports.iter().any(|import| capability_of(import) == Some(capability))
+        self.capabilities.contains(&capability)
     }
 
-    /// The function that a caller means, if there is exactly one.
-    pub(crate) fn function(&self, interface: &str, function: &str) -> Option<ComponentExportIndex> {
+    /// The function that a caller means, if there is exactly one, and it may have this signature.
+    pub(crate) fn function(
+        &self,
+        interface: &str,
+        function: &str,
+        signature: &FunctionType,
+    ) -> Option<ComponentExportIndex> {
         let mut meant = self.exports.iter().filter(|export| export.is(interface));
         let found = meant.next()?.functions.get(function)?;
-        meant.next().is_none().then_some(*found)
+        (meant.next().is_none() && found.has_shape(signature)).then_some(found.index)
     }
 }
 
@@ -118,14 +152,14 @@ impl Loaded {
     }
 
     /// The component linked with exactly `live` of its imports live.
-    fn linked(&self, live: LiveSet) -> Result<InstancePre<Guest>, String> {
+    fn linked(&self, live: LiveSet) -> Result<Arc<InstancePre<Guest>>, String> {
         let known = self.linked.read().unwrap_or_else(PoisonError::into_inner).get(&live).cloned();
         if let Some(known) = known {
             return Ok(known);
         }
-        let linked = link(&self.parts.component, &self.parts.imports, &live)?;
+        let linked = Arc::new(link(&self.parts.component, &self.parts.imports, &live)?);
         let mut all = self.linked.write().unwrap_or_else(PoisonError::into_inner);
-        Ok(all.entry(live).or_insert(linked).clone())
+        Ok(Arc::clone(all.entry(live).or_insert(linked)))
     }
 
     pub(crate) fn parts(&self) -> &Parts {
@@ -162,7 +196,7 @@ impl Program {
     /// What of its imports a call with this authority is linked to live.
     #[must_use]
     pub fn live(&self, authority: &Authority) -> BTreeSet<Capability> {
-        let imported = self.loaded.parts.imports.iter().filter_map(|import| capability_of(import));
+        let imported = self.loaded.parts.capabilities.iter().copied();
         imported.filter(|capability| authority.live(*capability)).collect()
     }
 
@@ -190,7 +224,7 @@ impl Program {
             cancel,
         } = invocation;
         let budget = Budget::new(limits, cancel);
-        let Some(export) = self.loaded.parts.function(&interface, &function) else {
+        let Some(export) = self.loaded.parts.function(&interface, &function, &signature) else {
             return Report::early(Trap::Signature);
         };
         if !fits(&arguments, &limits) {

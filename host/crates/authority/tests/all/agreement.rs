@@ -420,6 +420,8 @@ proptest! {
                 // What is held is told ahead: a plan stops for it.
                 prop_assert!(!holds || authority.held(capability).is_some());
                 prop_assert!(!holds || authority.holds_disclosure());
+                let any = Capability::ALL.into_iter().any(|any| authority.held(any).is_some());
+                prop_assert_eq!(authority.may_hold(), any);
             }
             if let Err(denied) = permitted && capability.has_scope() {
                 assert_hint(&world, &denied, |then| then.permits_url(capability, &url).is_ok())?;

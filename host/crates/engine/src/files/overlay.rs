@@ -221,6 +221,9 @@ impl Overlay {
     /// What is left to apply, and the new contents by digest. What ends as it began is no change.
     pub(crate) fn finish(&mut self) -> (ChangeSet, BTreeMap<Digest, Vec<u8>>) {
         let mut blobs = BTreeMap::new();
+        if self.staged.is_empty() {
+            return (ChangeSet::default(), blobs);
+        }
         let mut changes = Vec::new();
         for (root, staged) in std::mem::take(&mut self.staged) {
             changes.extend(staged.finish(&root, &mut blobs));

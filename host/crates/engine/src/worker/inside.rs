@@ -2,6 +2,7 @@
 
 use std::os::fd::AsFd as _;
 use std::os::unix::net::UnixStream;
+use std::sync::Arc;
 
 use values::{FunctionType, Value};
 
@@ -74,7 +75,7 @@ fn load(engine: &wasmtime::Engine, code: &[u8]) -> Result<Program, String> {
     let unfit = || "its code is not for this processor and program".to_owned();
     let component = cache::deserialize(engine, code).ok_or_else(unfit)?;
     let parts = Parts::of(component);
-    let linked = link(&parts.component, &parts.imports)?;
+    let linked = Arc::new(link(&parts.component, &parts.imports)?);
     // From here on no memory becomes code.
     confine::seal().map_err(|error| error.to_string())?;
     Ok(Program { parts, linked })
@@ -83,7 +84,7 @@ fn load(engine: &wasmtime::Engine, code: &[u8]) -> Result<Program, String> {
 /// The one component of this process.
 struct Program {
     parts: Parts,
-    linked: wasmtime::component::InstancePre<Resident>,
+    linked: Arc<wasmtime::component::InstancePre<Resident>>,
 }
 
 impl Program {
@@ -91,7 +92,7 @@ impl Program {
         let data = Resident::new(line.clone(), order.limits);
         let (ended, data, fuel) = match self.prepare(order) {
             Ok((export, params)) => {
-                let mut call = Call::new(self.linked.clone(), export, data);
+                let mut call = Call::new(Arc::clone(&self.linked), export, data);
                 let ended = call.run(&params, &order.signature);
                 let (data, fuel) = call.end();
                 (ended, data, fuel)
@@ -114,7 +115,8 @@ impl Program {
         &self,
         order: &Order,
     ) -> Result<(wasmtime::component::ComponentExportIndex, Vec<wasmtime::component::Val>), Trap> {
-        let export = self.parts.function(&order.interface, &order.function).ok_or(Trap::Signature)?;
+        let export = self.parts.function(&order.interface, &order.function, &order.signature);
+        let export = export.ok_or(Trap::Signature)?;
         Ok((export, lower_arguments(arguments(order)?, &order.signature)?))
     }
 }

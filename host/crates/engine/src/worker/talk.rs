@@ -34,7 +34,7 @@ pub(crate) fn call(workers: &Workers, program: &Loaded, invocation: Invocation) 
         tape,
         cancel,
     } = invocation;
-    if program.parts().function(&interface, &function).is_none() {
+    if program.parts().function(&interface, &function, &signature).is_none() {
         return Report::early(Trap::Signature);
     }
     if !fits(&arguments, &limits) {
