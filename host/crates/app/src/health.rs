@@ -134,6 +134,7 @@ impl App {
             cancel: CancelToken::default(),
         });
         let ask_author = || Some(format!("ask the publisher of `{id}` about it"));
+        let stopped = report.stopped().unwrap_or_default();
         match report.outcome {
             Outcome::Returned(Some(Value::String(text))) => findings.ok("own check", text),
             Outcome::Failed(Some(Value::String(text))) => {
@@ -145,8 +146,8 @@ impl App {
             Outcome::Held(_) | Outcome::Diverged(_) => {
                 findings.add("error", "own check", "it made a call that is held".to_owned(), ask_author());
             }
-            Outcome::Trapped(trap) => {
-                findings.add("error", "own check", format!("it was stopped: {trap}"), ask_author());
+            Outcome::Trapped(_) => {
+                findings.add("error", "own check", format!("it was stopped: {stopped}"), ask_author());
             }
         }
         Ok(())

@@ -208,13 +208,14 @@ pub(crate) fn denied_call(pack: &base::PackId, denied: &authority::Denied) -> De
 
 fn report(operation: &OperationName, report: engine::Report, kept: &RunArtifacts) -> CallReport {
     let denied = |denied: &authority::Denied| denied_call(&operation.pack, denied);
+    let stopped = report.stopped().unwrap_or_default();
     let outcome = match report.outcome {
         Outcome::Returned(value) => CallOutcome::Returned(value),
         Outcome::Failed(value) => CallOutcome::Failed(value),
         Outcome::Denied(refusal) => CallOutcome::Denied(denied(&refusal)),
         Outcome::Trapped(trap) => CallOutcome::Trapped {
             trap: trap.as_str().to_owned(),
-            message: format!("`{operation}` was stopped: {trap}: {}", trap.meaning()),
+            message: format!("`{operation}` was stopped: {stopped}"),
         },
         Outcome::Held(held) => CallOutcome::Held(HeldCall {
             capability: held.call.capability(),

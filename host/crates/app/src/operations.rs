@@ -307,7 +307,7 @@ fn view(
         outcome,
         result: result.map_or(serde_json::Value::Null, values::to_json),
         reason,
-        error: call_error(&report.outcome, result, &denied, &missing_grants),
+        error: call_error(report, result, &denied, &missing_grants),
         denied: denied.iter().map(|denied| denied_call(id, denied)).collect(),
         missing_grants,
         diff: diff::unified_of_call(&report.changes, roots, |digest| report.blobs.get(digest).cloned()),
@@ -321,20 +321,20 @@ fn view(
 /// Why there is no result. A guest that was refused something and gave up is denied: its own error
 /// is only how it says so.
 fn call_error(
-    outcome: &Outcome,
+    report: &Report,
     result: Option<&values::Value>,
     denied: &[&authority::Denied],
     hints: &[String],
 ) -> Option<CallError> {
     let said = || result.map(|value| values::to_json(value).to_string()).unwrap_or_default();
-    let (code, message) = match outcome {
+    let (code, message) = match &report.outcome {
         Outcome::Returned(_) => return None,
         Outcome::Failed(_) => match denied.last() {
             Some(denied) => (Code::CallDenied, format!("{denied}; the operation failed: {}", said())),
             None => (Code::CallFailed, format!("the operation failed: {}", said())),
         },
         Outcome::Denied(denied) => (Code::CallDenied, denied.to_string()),
-        Outcome::Trapped(trap) => (Code::CallTrapped, format!("{trap}: {}", trap.meaning())),
+        Outcome::Trapped(_) => (Code::CallTrapped, report.stopped().unwrap_or_default()),
         // Outside a run nobody can approve it, so this is as far as the call goes.
         Outcome::Held(_) => return None,
         Outcome::Diverged(text) => (Code::CallDiverged, text.clone()),

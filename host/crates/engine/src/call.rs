@@ -125,7 +125,7 @@ pub(crate) fn report(
     usage.fuel = fuel;
     usage.stdio_bytes = stdio_bytes;
     let (denied, reached) = (guest.take_denied(), guest.reached.take());
-    Report { outcome, usage, log, denied, reached, changes, blobs }
+    Report { outcome, problem: None, usage, log, denied, reached, changes, blobs }
 }
 
 fn stopped(guest: &mut Guest, stop: Stop) -> Outcome {

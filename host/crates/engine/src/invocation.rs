@@ -121,6 +121,8 @@ pub struct Held {
 pub struct Report {
     /// How it ended.
     pub outcome: Outcome,
+    /// What the host could not do, where that ended the call: why there is no process to run it in.
+    pub problem: Option<String>,
     /// What it used of its limits.
     pub usage: Usage,
     /// Its log, stdout and stderr, in order: where the limit ended the call, what fitted.
@@ -141,6 +143,7 @@ impl Report {
     pub(crate) fn early(trap: Trap) -> Self {
         Self {
             outcome: Outcome::Trapped(trap),
+            problem: None,
             usage: Usage::default(),
             log: Vec::new(),
             denied: Vec::new(),
@@ -148,6 +151,14 @@ impl Report {
             changes: ChangeSet::default(),
             blobs: BTreeMap::new(),
         }
+    }
+
+    /// Why it was stopped, in words, if it was.
+    #[must_use]
+    pub fn stopped(&self) -> Option<String> {
+        let Outcome::Trapped(trap) = self.outcome else { return None };
+        let why = self.problem.as_deref().unwrap_or_else(|| trap.meaning());
+        Some(format!("{trap}: {why}"))
     }
 }
 

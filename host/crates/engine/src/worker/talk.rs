@@ -40,8 +40,9 @@ pub(crate) fn call(workers: &Workers, program: &Loaded, invocation: Invocation) 
     if !fits(&arguments, &limits) {
         return Report::early(Trap::Input);
     }
-    let Ok(mut worker) = workers.take(program) else {
-        return Report::early(Trap::Worker);
+    let mut worker = match workers.take(program) {
+        Ok(worker) => worker,
+        Err(error) => return Report { problem: Some(error.to_string()), ..Report::early(Trap::Worker) },
     };
     let guest = Guest::new(Budget::new(limits, cancel), authority, host, false).with_tape(call_id, tape);
     let arguments = arguments.iter().map(|argument| values::to_json(argument).to_string()).collect();

@@ -46,6 +46,8 @@ const ACTS: &[(&str, fn())] = &[
     ("asks_the_time", acts::asks_the_time),
     ("tells_who_it_is", acts::tells_who_it_is),
     ("is_late", acts::is_late),
+    ("does_not_load", acts::does_not_load),
+    ("dies_loading", acts::dies_loading),
 ];
 
 fn workers(act: &str) -> Result<Workers, IsolationError> {
@@ -113,6 +115,20 @@ fn one_that_breaks_the_protocol_ends_its_call() {
         assert_eq!(report.outcome, Outcome::Trapped(Trap::Worker), "{act}");
         assert!(report.usage.fuel <= Limits::DEFAULT.fuel);
     }
+}
+
+/// A run that has begun ends no worse for want of a worker than one that never does: it says why.
+#[test]
+fn a_call_for_which_no_worker_gets_ready_says_why() {
+    for (act, why) in [("does_not_load", "no reason"), ("dies_loading", "it ended, or did not keep")] {
+        let report = made_by(act);
+        assert_eq!(report.outcome, Outcome::Trapped(Trap::Worker), "{act}");
+        let said = report.stopped().unwrap();
+        assert!(said.starts_with("worker: no guest can be isolated") && said.contains(why), "{said}");
+    }
+    let said = made_by("dies").stopped().unwrap();
+    assert_eq!(said, format!("worker: {}", Trap::Worker.meaning()), "it was ready");
+    assert_eq!(made_by("lies").problem, None);
 }
 
 /// It reaches what its authority permits, and asks for the rest in vain.
@@ -262,6 +278,17 @@ mod acts {
     pub(super) fn fails() {
         say(b"\x01\x09no reason");
         wait();
+    }
+
+    pub(super) fn does_not_load() {
+        say(CONFINED);
+        drop(hear());
+        fails();
+    }
+
+    pub(super) fn dies_loading() {
+        say(CONFINED);
+        drop(hear());
     }
 
     pub(super) fn can_open_a_file() {
