@@ -301,14 +301,18 @@ impl App {
     fn usage(&self, state: &State) -> Result<UsageTotal, Error> {
         let mut total = UsageTotal::default();
         for record in self.journal()?.events(state.run()).map_err(Refusal::from)? {
-            let usage = match &record.event {
+            let (calls, usage) = match &record.event {
                 journal::Event::StepCompleted { call, .. } | journal::Event::EffectsStaged { call, .. } => {
-                    call.usage
+                    (1, call.usage)
                 }
-                journal::Event::StepFailed { usage, .. } | journal::Event::CallHeld { usage, .. } => *usage,
+                journal::Event::StepFailed { usage, .. } | journal::Event::CallHeld { usage, .. } => {
+                    (1, *usage)
+                }
+                // It only looks again at a call that is counted.
+                journal::Event::CallRehearsed { usage, .. } => (0, *usage),
                 _ => continue,
             };
-            total.calls += 1;
+            total.calls += calls;
             total.fuel = total.fuel.saturating_add(usage.fuel);
             total.memory_bytes_max = total.memory_bytes_max.max(usage.memory_bytes);
             total.files = total.files.saturating_add(usage.files);

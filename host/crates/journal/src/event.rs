@@ -95,6 +95,16 @@ pub enum Event {
         /// The answer on one line.
         summary: String,
     },
+    /// The guest ran again on the tape of its held call, before an approval of that call was used.
+    /// What came of it is the next event.
+    CallRehearsed {
+        /// The step or item.
+        path: StepPath,
+        /// The try.
+        attempt: Attempt,
+        /// What it used.
+        usage: Usage,
+    },
     /// The staged effects, or the held call, wait for a person.
     ApprovalRequested {
         /// The digest of `binding`.
@@ -223,6 +233,7 @@ impl Event {
             Self::EffectsStaged { .. } => "effects_staged",
             Self::CallHeld { .. } => "call_held",
             Self::CallAnswered { .. } => "call_answered",
+            Self::CallRehearsed { .. } => "call_rehearsed",
             Self::ApprovalRequested { .. } => "approval_requested",
             Self::ApprovalGranted { .. } => "approval_granted",
             Self::ApprovalRejected { .. } => "approval_rejected",

@@ -212,11 +212,16 @@ impl<'a> Session<'a> {
         let Command::Consume { step, .. } = command else { return Ok(()) };
         match work::prepare(self, step, held.path.item, attempt, Some(held.call.tape), now)? {
             Ok(call) => {
+                let path = call.request.path.clone();
                 let future = self.host.invoke.invoke(call.request);
                 let abort = self.tasks.spawn(async move {
-                    let rehearsed = effects::rehearsed(&check, &future.await);
+                    let report = future.await;
+                    let rehearsed = effects::rehearsed(&check, &report);
+                    let burnt = Event::CallRehearsed { path, attempt, usage: report.usage };
                     let consumed = tokio::task::spawn_blocking(move || {
-                        effects::consume(command, &check, &approval, rehearsed)
+                        let mut work = effects::consume(command, &check, &approval, rehearsed)?;
+                        work.events.insert(0, burnt);
+                        Ok(work)
                     });
                     match consumed.await {
                         Ok(worked) => worked,

@@ -92,6 +92,7 @@ impl State {
             Event::CallAnswered { path, attempt, tape, summary } => {
                 self.answered(at, path, *attempt, *tape, summary)
             }
+            Event::CallRehearsed { path, attempt, usage } => self.rehearsed(path, *attempt, usage.fuel),
             Event::ApprovalRequested { .. }
             | Event::ApprovalGranted { .. }
             | Event::ApprovalRejected { .. }
@@ -250,6 +251,17 @@ impl State {
         }
         step.held = Some(HeldState { item, path: path.clone(), call: call.clone(), moved });
         step.phase = Phase::Staged;
+        Ok(())
+    }
+
+    /// Fuel is burnt whatever comes of it. It is no call more: it only looks at one that was made.
+    fn rehearsed(&mut self, path: &StepPath, attempt: Attempt, fuel: u64) -> Fold {
+        let number = self.at_attempt(&path.step, attempt)?;
+        let step = self.step_mut(number)?;
+        if step.phase != Phase::Granted || step.held.as_ref().is_none_or(|held| held.path != *path) {
+            return Err("no approved call of it is held");
+        }
+        self.spent.fuel = self.spent.fuel.saturating_add(fuel);
         Ok(())
     }
 

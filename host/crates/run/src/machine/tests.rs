@@ -170,6 +170,10 @@ fn answered(step: usize, item: Option<u32>, attempt: Attempt) -> Event {
     Event::CallAnswered { path: path(step, item), attempt, tape, summary: "201".into() }
 }
 
+fn rehearsed(attempt: Attempt) -> Event {
+    Event::CallRehearsed { path: path(0, None), attempt, usage: base::Usage::default() }
+}
+
 fn binding(state: &State, step: usize) -> ApprovalBinding {
     let staged = &state.steps()[step];
     if let Some(held) = &staged.held {
@@ -722,7 +726,10 @@ fn a_held_call_goes_through_its_approval_to_its_answer() {
         let digest = binding(&log.state, 0).digest();
         log.add(requested(&log.state, 0));
         assert!(log.refuses(answered(0, None, attempt)).is_some(), "an answer to what was not sent");
+        assert!(log.refuses(rehearsed(attempt)).is_some(), "a rehearsal of what nobody approved");
         log.add(granted(digest));
+        assert!(log.refuses(rehearsed(attempt.next())).is_some(), "a rehearsal of another try");
+        log.add(rehearsed(attempt));
         log.add(Event::ApprovalConsumed { digest });
         log.add(Event::EffectsIntended { step: id(0), attempt });
         log

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use base::{Code, Limits, NoProbe};
 use journal::{Append, Event, Journal, StaleCause};
-use run::machine::Phase;
+use run::machine::{End, Phase};
 use run::{RunStatus, StepStatus};
 
 use crate::world::{Stage, digest, of_step, pending, plan, step, text};
@@ -50,6 +50,29 @@ async fn a_call_is_sent_once_after_its_approval_and_the_guest_goes_on_with_the_a
     assert_eq!(stage.world.calls_of("mail.send"), 3);
     let view = run::view::view(&stage.state(), base::Timestamp(0)).unwrap();
     assert_eq!((view.steps[0].status, view.steps[0].sent.len()), (StepStatus::Completed, 1));
+}
+
+/// Whoever looks again, before the approval is used, at what the guest would do burns its fuel.
+#[tokio::test]
+async fn a_rehearsal_is_paid_by_the_budget() {
+    let run_with = |fuel| async move {
+        let mut plan = plan(vec![step("send", "mail.send", &[], vec![text("hello")])], &[]);
+        plan.budget.fuel = fuel;
+        let stage = Stage::new(plan);
+        stage.drive().await;
+        stage.approve(&stage.pending()).unwrap();
+        (stage.drive().await, stage)
+    };
+    // To the call, once more to see that it is still the same, and on from the answer: ten each.
+    let (report, stage) = run_with(30).await;
+    assert_eq!((report.status, report.state.spent().fuel), (RunStatus::Completed, 30));
+    let given: Vec<u64> = stage.world.limits.lock().unwrap().iter().map(|limits| limits.fuel).collect();
+    assert_eq!(given, [30, 20, 10]);
+    assert_eq!(report.state.spent().calls, 2, "a rehearsal is no call of its own");
+    let (report, _) = run_with(20).await;
+    let Some(End::Failed { code, message }) = report.state.end() else { panic!("{:?}", report.status) };
+    assert_eq!(code, "E-RUN-BUDGET");
+    assert!(message.contains("fuel"), "{message}");
 }
 
 #[tokio::test]
