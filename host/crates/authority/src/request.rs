@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use base::{Capability, ScopeKind};
+use base::{Capability, Effect, ScopeKind};
 
 use crate::{ParseScopeError, Scope};
 
@@ -38,12 +38,23 @@ pub enum RequestError {
     /// A capability that every pack has.
     #[error("`{0}` needs no request and no grant")]
     NotNeeded(Capability),
-    /// `may-disclose` on a capability that sends nothing.
-    #[error("`{0}` sends nothing, so that `may-disclose` means nothing there")]
+    /// `may-disclose` on a capability whose calls it would not free of a question.
+    #[error("`may-disclose` means nothing for `{0}`: {why}", why = undisclosed(*.0))]
     NothingDisclosed(Capability),
     /// More than [`SCOPES_MAX`] scopes.
     #[error("`{0}` has more than {SCOPES_MAX} scopes")]
     TooManyScopes(Capability),
+}
+
+/// Why `may-disclose` frees no call of `capability` of a question.
+fn undisclosed(capability: Capability) -> &'static str {
+    if capability.is_held_in(Effect::Pure) {
+        "each of its calls is held until somebody approves exactly that one"
+    } else if capability.is_held_in(Effect::External) {
+        "it reaches no network where its calls are not held for an approval"
+    } else {
+        "it sends nothing"
+    }
 }
 
 impl RequestError {

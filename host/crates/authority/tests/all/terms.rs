@@ -1,8 +1,8 @@
 //! A grant is in force for the signer that it was given to, until it expires, and for nobody else.
 
 use authority::{
-    Authority, Ceiling, DeniedReason, Grant, Grants, HeldFor, HttpUrl, Lapse, LimitKind, Request, Scope,
-    Signer, Terms,
+    Authority, Ceiling, DeniedReason, Grant, Grants, HeldFor, HttpUrl, Lapse, LimitKind, Request,
+    RequestError, Scope, Signer, Terms,
 };
 use base::{Capability, Effect, Limits, PackId, RootName, Timestamp};
 
@@ -256,7 +256,7 @@ fn wrong_terms_are_refused_with_their_line() {
         ("expires = 2030-01-01", 4, "expected a time with its offset"),
         ("expires = 1969-12-31T23:59:59Z", 4, "expected a time with its offset"),
         ("may-disclose = 1", 4, "expected true or false, found integer"),
-        ("may-disclose = true", 3, "`clock` sends nothing"),
+        ("may-disclose = true", 3, "`may-disclose` means nothing for `clock`: it sends nothing"),
         ("limits = 1", 4, "`limits` must be a table"),
         ("limits = { fual = \"1\" }", 4, "unknown limit `fual`: expected one of fuel, wall"),
         ("limits = { fuel = 1 }", 4, "expected a string"),
@@ -268,6 +268,14 @@ fn wrong_terms_are_refused_with_their_line() {
         assert_eq!(error.line, *number, "{line}: {error}");
         assert!(error.message.starts_with(message), "{line}: {error}");
     }
+    // Each capability for which it means nothing has its own reason.
+    let sends =
+        "[[grant]]\npack = \"acme:notes\"\ncapability = \"http-send\"\nscope = [\"https://a.b/**\"]\n";
+    assert!(Grants::parse_toml(sends).is_ok());
+    let error = Grants::parse_toml(&format!("{sends}may-disclose = true")).unwrap_err();
+    assert!(error.message.contains("`http-send`: each of its calls is held"), "{error}");
+    let of_exec = RequestError::NothingDisclosed(Capability::Exec).to_string();
+    assert!(of_exec.contains("`exec`: it reaches no network where its calls are not held"), "{of_exec}");
     let error = Grants::parse_toml(&twice).unwrap_err();
     assert_eq!(
         (error.line, error.message.as_str()),
