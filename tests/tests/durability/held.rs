@@ -449,6 +449,34 @@ fn a_killed_call_that_may_not_be_repeated_is_not() {
     });
 }
 
+/// Whoever knows better need not have the run say first that it does not know.
+#[test]
+fn a_killed_call_is_retried_at_once() {
+    for label in ["run:before-send", "run:after-send"] {
+        let server = Server::start();
+        let scene = scene(&server);
+        one(&scene, &server, "once", "hello");
+        drop(scene.run(RUN).exits(3));
+        let id = scene.asked();
+        assert_eq!(scene.run_until(&["approve", &id], &format!("{label}#1")).signal, Some(9));
+        let before = server.got().len();
+        let retry = ["run", "retry", "last", "send", "--mode", "force-new-idempotency-key"];
+        drop(scene.run(&retry).exits(3));
+        assert_eq!((scene.status().as_str(), server.got().len()), ("requires_approval", before), "{label}");
+        drop(approve(&scene).exits(0));
+        assert_eq!(server.got().len(), before + 1, "{label}");
+        // Of what may be repeated a resume makes the same call, and a retry makes none.
+        let server = Server::start();
+        let scene = self::scene(&server);
+        one(&scene, &server, "again", "hello");
+        drop(scene.run(RUN).exits(3));
+        let id = scene.asked();
+        assert_eq!(scene.run_until(&["approve", &id], &format!("{label}#1")).signal, Some(9));
+        drop(scene.run(&retry).exits(1).says("E-RUN-STATE").says("no call whose outcome is unknown"));
+        drop(scene.run(&["run", "resume", "last"]).exits(0));
+    }
+}
+
 #[test]
 fn a_killed_call_that_may_be_repeated_is_with_the_same_key() {
     sweep("again", |scene, server| {

@@ -106,6 +106,7 @@ pub fn renew(
     by: &str,
     at: Timestamp,
 ) -> Result<Vec<Record>, Refusal> {
+    take_over(journal, run, step, at)?;
     let _lock = journal.lock(run)?;
     answer(journal, run, at, |state| {
         refuse_ended(state)?;
@@ -122,6 +123,18 @@ pub fn renew(
         let changed = vec![Staleness { cause: StaleCause::Renewed, detail }];
         Ok((Event::EffectsStale { step: step.clone(), attempt: found.attempt, changed }, Vec::new()))
     })
+}
+
+/// Takes a run over whose process was killed within the call of `step`. That nobody knows what came of
+/// the call is only so once nobody can be making it any more.
+fn take_over(journal: &Journal, run: &RunId, step: &StepId, at: Timestamp) -> Result<(), Refusal> {
+    let state = load(journal, run)?;
+    let found = state.graph().number(step).and_then(|number| state.steps().get(number));
+    let is_within = found.is_some_and(|found| found.phase == Phase::Intended && found.held.is_some());
+    if is_within && state.end().is_none() {
+        drop(journal.claim(run, at)?);
+    }
+    Ok(())
 }
 
 /// Appends what `decide` makes of the present state. If the run moved on in between, it decides
