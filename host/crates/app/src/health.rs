@@ -134,7 +134,7 @@ impl App {
             cancel: CancelToken::default(),
         });
         let ask_author = || Some(format!("ask the publisher of `{id}` about it"));
-        let stopped = report.stopped().unwrap_or_default();
+        let stopped = format!("it was stopped: {}", report.stopped().unwrap_or_default());
         match report.outcome {
             Outcome::Returned(Some(Value::String(text))) => findings.ok("own check", text),
             Outcome::Failed(Some(Value::String(text))) => {
@@ -146,9 +146,7 @@ impl App {
             Outcome::Held(_) | Outcome::Diverged(_) => {
                 findings.add("error", "own check", "it made a call that is held".to_owned(), ask_author());
             }
-            Outcome::Trapped(_) => {
-                findings.add("error", "own check", format!("it was stopped: {stopped}"), ask_author());
-            }
+            Outcome::Trapped(_) => findings.add("error", "own check", stopped, ask_author()),
         }
         Ok(())
     }
