@@ -388,6 +388,8 @@ fn a_guest_that_stops_itself() {
 /// What a call used and how large the process became for it.
 pub(crate) struct Peak {
     pub(crate) said: Value,
+    /// Processor time of all its threads, in the kernel's ticks of 10 ms.
+    pub(crate) ticks: u64,
     bytes: u64,
 }
 
@@ -399,7 +401,8 @@ impl Peak {
     }
 }
 
-/// Calls, and watches the kernel's mark of the most memory that the process ever had.
+/// Calls, and watches the kernel's mark of the most memory that the process ever had, and its count of
+/// the processor time that it took.
 pub(crate) fn peak(env: &Env, operation: &str, arguments: &Value) -> Peak {
     let mut command = env.command(["op", "call", operation, &arguments.to_string(), "--format", "json"]);
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
@@ -409,14 +412,25 @@ pub(crate) fn peak(env: &Env, operation: &str, arguments: &Value) -> Peak {
         stdout.read_to_string(&mut text).unwrap();
         text
     });
-    let status = format!("/proc/{}/status", child.id());
+    let file = |name: &str| format!("/proc/{}/{name}", child.id());
+    let (status, stat) = (file("status"), file("stat"));
     let mut bytes = 0;
-    while child.try_wait().unwrap().is_none() {
+    while !reader.is_finished() {
         let text = fs::read_to_string(&status).unwrap_or_default();
         let mark = text.lines().find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB"));
         bytes = bytes.max(mark.map_or(0, |kib| kib.trim().parse::<u64>().unwrap() << 10));
         std::thread::yield_now();
     }
     assert!(bytes > 0, "the process was never seen");
-    Peak { said: serde_json::from_str(&reader.join().unwrap()).unwrap(), bytes }
+    // It has closed its output, and nobody has waited for it: the kernel still has its account.
+    let ticks = processor_ticks(&fs::read_to_string(&stat).unwrap());
+    child.wait().unwrap();
+    Peak { said: serde_json::from_str(&reader.join().unwrap()).unwrap(), ticks, bytes }
+}
+
+/// The ticks in user mode and in the kernel: the fields 14 and 15 of `/proc/PID/stat`, of which the
+/// second is a name that may hold anything but its last bracket.
+fn processor_ticks(stat: &str) -> u64 {
+    let after_name = stat.rsplit_once(") ").map_or("", |(_, rest)| rest);
+    after_name.split(' ').skip(11).take(2).map(|ticks| ticks.parse::<u64>().unwrap()).sum()
 }
