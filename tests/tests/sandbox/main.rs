@@ -25,4 +25,5 @@ mod races;
 mod spinning_start;
 mod tampering;
 mod tightening;
+mod tls_roots;
 mod workers;

@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 use base::{Clock, Code, Digest, NoProbe, PackId, Probe, Refusal};
 use engine::{
     CacheSettings, CompileError, Compiler, Engine, EngineSettings, ExecRunner, ExecSettings, HttpClient,
-    HttpSettings, LoadError, Program, WorkerSettings, Workers,
+    LoadError, Program, WorkerSettings, Workers,
 };
 use journal::Journal;
 use pack::{Store, VerifiedPack};
@@ -40,7 +40,7 @@ pub struct App {
     pub(crate) guest_cargo_args: Vec<String>,
     pub(crate) secrets: Arc<Secrets>,
     engine: OnceLock<Engine>,
-    http: OnceLock<HttpClient>,
+    pub(crate) http: OnceLock<HttpClient>,
     exec: OnceLock<ExecRunner>,
     journal: OnceLock<Journal>,
 }
@@ -129,15 +129,6 @@ impl App {
                 .then(|| format!("raise `[compile]` in `{}`", self.home.file(config::FILE).display()));
             Error::Refused(hint.into_iter().fold(refusal, Refusal::hint))
         })
-    }
-
-    /// The client for guests' requests, one for all calls of this process.
-    pub(crate) fn http(&self) -> Result<HttpClient, Error> {
-        if let Some(http) = self.http.get() {
-            return Ok(http.clone());
-        }
-        let http = HttpClient::new(HttpSettings::default()).map_err(|error| Error::Bug(error.to_string()))?;
-        Ok(self.http.get_or_init(|| http).clone())
     }
 
     /// What runs programs for guests, one for all calls of this process.

@@ -30,6 +30,11 @@ mode = \"solo\"
 # cpu = \"4m\"        # on the processor, over all threads
 # wall = \"10m\"
 
+# Whose certificates are trusted of HTTPS servers, beside the web's authorities: PEM files, in this
+# folder if their paths are relative.
+# [http]
+# roots = [\"corporate-ca.pem\"]
+
 # Programs that packs are granted to run: where they are looked for, and what one run may use.
 # [exec]
 # path = [\"/usr/local/bin\", \"/usr/bin\", \"/bin\"]
@@ -38,10 +43,6 @@ mode = \"solo\"
 # memory = \"4GiB\"     # address space, each process
 # scratch = \"64MiB\"   # its private folder
 # output = \"16MiB\"    # standard output and error together
-
-# Secrets whose values are in the environment, instead of what `capstan secret set` keeps.
-# [secrets]
-# example-token = \"env:EXAMPLE_TOKEN\"
 
 # What no grant can give more than. With this table, a capability that is not in it is forbidden.
 # `true` allows all of one; `limits` are upper bounds for every call.
@@ -70,6 +71,8 @@ pub(crate) struct Config {
     pub(crate) isolation: Isolation,
     /// What compiling one component may use.
     pub(crate) compile: CompileLimits,
+    /// The operator's authorities for TLS: PEM files, below the home if relative.
+    pub(crate) http_roots: Vec<PathBuf>,
     /// Where programs are looked for that packs are granted to run.
     pub(crate) exec_path: Vec<PathBuf>,
     /// What one run of a program may use.
@@ -91,6 +94,8 @@ struct File {
     isolation: Isolation,
     #[serde(default)]
     compile: Compile,
+    #[serde(default)]
+    http: Http,
     #[serde(default)]
     exec: Exec,
     ceiling: Option<BTreeMap<String, Allowed>>,
@@ -137,6 +142,13 @@ struct Compile {
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
+struct Http {
+    #[serde(default)]
+    roots: Vec<PathBuf>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Exec {
     path: Option<Vec<PathBuf>>,
     wall: Option<String>,
@@ -177,7 +189,8 @@ pub(crate) fn load(home: &Home) -> Result<Config, Error> {
     let secrets = secrets.collect::<Result<_, _>>()?;
     let models = file.model.into_iter().map(|(name, entry)| model::read(&name, entry));
     let models = models.collect::<Result<_, _>>()?;
-    Ok(Config { isolation: file.isolation, compile, ceiling, exec_path, exec_limits, secrets, models })
+    let (isolation, http_roots) = (file.isolation, file.http.roots);
+    Ok(Config { isolation, compile, http_roots, exec_path, exec_limits, ceiling, secrets, models })
 }
 
 /// The ceiling: an allow-list, so that a line which says nothing is a mistake.
@@ -234,6 +247,7 @@ fn quantity(
     text.map_or(Ok(default), |text| parse(&text).map_err(|error| malformed(&error.to_string())))
 }
 
-fn malformed(message: &str) -> Error {
+/// That the file, or one that it names, is not what it should be.
+pub(crate) fn malformed(message: &str) -> Error {
     Error::Refused(Refusal::new(Code::ConfigMalformed, format!("`{FILE}`: {message}")))
 }

@@ -39,6 +39,7 @@ impl App {
         }
         self.check_models(&mut findings);
         check_machine(&mut findings);
+        self.check_http(&mut findings);
         self.check_isolation(&mut findings);
         self.check_confinement(&mut findings);
         findings.view("this machine and home".to_owned())
@@ -117,6 +118,23 @@ impl App {
                     let message = format!("`{name}` cannot be asked: its key `{key}` has no value");
                     findings.add("note", "model", message, Some(format!("capstan secret set {key}")));
                 }
+            }
+        }
+    }
+
+    /// Whom requests over TLS trust.
+    fn check_http(&self, findings: &mut Findings) {
+        findings.ok("http", "servers are trusted that the web's authorities vouch for (built in)");
+        match self.http_roots() {
+            Ok(files) => {
+                for roots in files {
+                    let (count, path) = (roots.certificates.len(), roots.path.display());
+                    findings.ok("http", format!("and those that `{path}` does: {count} certificate(s)"));
+                }
+            }
+            Err(error) => {
+                let hint = format!("edit `{}`", self.home.file(config::FILE).display());
+                findings.add("error", "http", error.to_string(), Some(hint));
             }
         }
     }

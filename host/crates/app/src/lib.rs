@@ -20,6 +20,7 @@ mod grants;
 mod health;
 mod home;
 mod host;
+mod http;
 mod init;
 mod inspect;
 mod keys;

@@ -11,6 +11,7 @@ mod exchange;
 mod headers;
 mod redact;
 mod resolve;
+mod roots;
 
 use std::cell::Cell;
 use std::fmt;
@@ -29,6 +30,7 @@ use crate::trap::Stop;
 use address::Special;
 pub(crate) use headers::admit as admit_headers;
 pub(crate) use redact::Redactor;
+pub use roots::{TLS_ROOTS_MAX, TlsRootsError, tls_roots};
 
 /// How an [`HttpClient`] is set up.
 #[derive(Debug, Clone)]

@@ -53,7 +53,7 @@ pub use exec::{
     Ending, ExecAnswer, ExecError, ExecFolder, ExecLimits, ExecProgram, ExecRequest, ExecRunner, ExecSettings,
 };
 pub use held::{Answer, Body, HeldCall, HeldWorld, HttpCall, ReadHeldError};
-pub use http::{HttpClient, HttpSettings, HttpSettingsError};
+pub use http::{HttpClient, HttpSettings, HttpSettingsError, TLS_ROOTS_MAX, TlsRootsError, tls_roots};
 pub use invocation::{
     ArtifactError, Artifacts, CancelToken, Held, HostContext, Invocation, LogLine, LogSource, Outcome, Report,
 };
