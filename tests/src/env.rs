@@ -109,6 +109,7 @@ impl Outcome {
 /// A folder of its own with a home and a workspace, removed when dropped.
 pub struct Env {
     folder: PathBuf,
+    variables: BTreeMap<String, String>,
 }
 
 impl Env {
@@ -121,7 +122,8 @@ impl Env {
         let folder = std::env::temp_dir().join(name);
         drop(fs::remove_dir_all(&folder));
         fs::create_dir_all(folder.join("work")).expect("a folder can be made");
-        Self { folder: folder.canonicalize().expect("the folder is there") }
+        let folder = folder.canonicalize().expect("the folder is there");
+        Self { folder, variables: BTreeMap::new() }
     }
 
     /// A place with a home, without a passphrase.
@@ -159,6 +161,11 @@ impl Env {
         env.install("packs/files", &all);
         env.install("packs/text", &[]);
         env
+    }
+
+    /// Sets a variable of the environment for all commands.
+    pub fn set(&mut self, name: &str, value: &str) {
+        self.variables.insert(name.to_owned(), value.to_owned());
     }
 
     /// The folder that everything is in.
@@ -227,7 +234,7 @@ impl Env {
                 command.env(name, value);
             }
         }
-        command.env("CAPSTAN_HOME", self.home());
+        command.env("CAPSTAN_HOME", self.home()).envs(&self.variables);
         command
     }
 

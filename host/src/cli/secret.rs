@@ -22,13 +22,17 @@ pub(super) enum Command {
 /// Keep the value of a secret: on a terminal you are asked for it, else it is standard input
 ///
 /// The value is encrypted to a key of your home, which your approver key's passphrase protects if it
-/// has one. Without one, whoever can read the home can read the value. No guest sees it: the host
-/// fills it in, for the host that the grant names.
+/// has one. Without one, whoever can read the home can read the value. With `--keychain` it is in the
+/// system's keychain instead, which has to be unlocked when a call needs it. No guest sees it: the
+/// host fills it in, for the host that the grant names.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  capstan secret set example-token < token.txt")]
 pub(super) struct SetArgs {
     /// The name that packs ask for: lower-case letters, digits and `-`
     name: String,
+    /// Keep it in the system's keychain (the Secret Service, by libsecret's `secret-tool`)
+    #[arg(long)]
+    keychain: bool,
 }
 
 /// List secrets: where each is kept, and whether it is set; never a value
@@ -46,6 +50,10 @@ pub(super) struct DeleteArgs {
 
 pub(super) fn exec(command: Command, context: &Context) -> Result<Output, Failure> {
     match command {
+        Command::Set(args) if args.keychain => {
+            let view = context.app.secret_set_in_keychain(&args.name, value(context)?)?;
+            Ok(Output::done(format!("The secret `{}` is set, in the keychain.\n", view.name), &view))
+        }
         Command::Set(args) => {
             let passphrase = match context.app.secret_key_wants_passphrase()? {
                 true => super::approval::passphrase(context)?,

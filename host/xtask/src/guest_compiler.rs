@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::failure::Failure;
-use crate::phase;
+use crate::{debian, phase};
 
 /// What guests are compiled for.
 pub(crate) const TARGET: &str = "wasm32-unknown-unknown";
@@ -93,21 +93,13 @@ fn debian_is_installed() -> bool {
 
 fn install_debian() -> Result<(), Failure> {
     let packages = DEBIAN_PACKAGES.join(" ");
-    let has_apt = phase::succeeds(Command::new("apt-get").arg("--version"));
-    let is_root = phase::output(Command::new("id").arg("-u")).is_ok_and(|id| id.trim() == "0");
-    if !(has_apt && is_root) {
+    if !debian::can_install() {
         return Err(Failure::new(format!(
             "no compiler for `{TARGET}` was found; run `rustup target add {TARGET}`, \
              or on Debian, as root, `apt-get install --no-install-recommends {packages}`"
         )));
     }
-    // An old index names versions that the mirrors no longer have; a failed update may still do.
-    if let Err(failure) = phase::run("apt-get update", Command::new("apt-get").arg("update")) {
-        phase::say(&format!("xtask: going on with the old package index: {failure}"));
-    }
-    let mut install = Command::new("apt-get");
-    install.args(["install", "-y", "--no-install-recommends"]).args(DEBIAN_PACKAGES);
-    phase::run(&format!("apt-get install {packages}"), install.env("DEBIAN_FRONTEND", "noninteractive"))?;
+    debian::install(&DEBIAN_PACKAGES)?;
     if debian_is_installed() {
         Ok(())
     } else {

@@ -14,6 +14,7 @@ mod bench;
 mod capstan;
 mod ci;
 mod codemap;
+mod debian;
 mod demo;
 mod deny;
 mod failure;

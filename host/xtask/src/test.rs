@@ -5,7 +5,7 @@ use std::process::Command;
 use crate::failure::Failure;
 use crate::guest_compiler::Choice;
 use crate::tree::Tree;
-use crate::{languages, packs, phase};
+use crate::{debian, languages, packs, phase};
 
 /// How the names of tests begin that need the guests of other languages.
 const LANGUAGES: &str = "languages";
@@ -19,6 +19,10 @@ pub(crate) struct TestOptions {
     pub(crate) filter: Option<String>,
 }
 
+/// What the tests of secrets in a keychain take: a bus, a keychain, and who talks to it.
+const KEYCHAIN: [(&str, &str); 3] =
+    [("dbus-daemon", "dbus"), ("gnome-keyring-daemon", "gnome-keyring"), ("secret-tool", "libsecret-tools")];
+
 /// Builds capstan, packs and guests, runs the tests of each workspace that runs on the host, and
 /// ends with a line that counts them.
 pub(crate) fn run(tree: &Tree, options: &TestOptions) -> Result<(), Failure> {
@@ -27,6 +31,7 @@ pub(crate) fn run(tree: &Tree, options: &TestOptions) -> Result<(), Failure> {
     if options.long && options.filter.as_ref().is_none_or(|filter| filter.starts_with(LANGUAGES)) {
         languages::build(tree, &built.capstan)?;
     }
+    prepare_keychain();
     let mut tally = Tally::default();
     let mut outcome = Ok(());
     for (name, workspace) in [("test the host", "."), ("test the sdk", "sdk"), ("test the packs", "packs")] {
@@ -44,6 +49,23 @@ pub(crate) fn run(tree: &Tree, options: &TestOptions) -> Result<(), Failure> {
         return Err(Failure::new("no test ran"));
     }
     outcome
+}
+
+/// Where they cannot be installed, those tests say that they were skipped.
+fn prepare_keychain() {
+    let is_absent = |program: &str| phase::output(Command::new("which").arg(program)).is_err();
+    let absent = KEYCHAIN.iter().filter(|(program, _)| is_absent(program));
+    let packages: Vec<&str> = absent.map(|(_, package)| *package).collect();
+    if packages.is_empty() {
+        return;
+    }
+    let installed = match debian::can_install() {
+        true => debian::install(&packages).map_err(|failure| failure.to_string()),
+        false => Err(format!("install {} for them", packages.join(", "))),
+    };
+    if let Err(why) = installed {
+        phase::say(&format!("xtask: SKIPPED the tests of keychains: {why}"));
+    }
 }
 
 fn select(command: &mut Command, options: &TestOptions) {

@@ -1,6 +1,8 @@
 //! Secrets: a server on the loopback device gets the value and sends it back in every way it can; it is
 //! then looked for, raw and encoded, in all that a run leaves behind.
 
+mod keychain;
+
 use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
@@ -15,7 +17,7 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE};
 use serde_json::{Value, json};
-use tests::{Env, finish};
+use tests::{Env, Outcome, finish};
 
 use crate::scene::{Scene, copy};
 
@@ -173,17 +175,15 @@ fn secret_grant(server: &Echo) -> String {
 }
 
 fn set(scene: &Scene) {
-    let mut child = scene
-        .env
-        .command(["secret", "set", "test-token"])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::null())
-        .spawn()
-        .expect("it starts");
-    let mut input = child.stdin.take().expect("a pipe");
-    writeln!(input, "{VALUE}").expect("it reads");
-    drop(input);
-    assert!(child.wait().expect("it ends").success());
+    drop(set_with(scene, &["secret", "set", "test-token"]).exits(0));
+}
+
+/// The same by another command, which may not read the value.
+fn set_with(scene: &Scene, words: &[&str]) -> Outcome {
+    let file = scene.env.folder().join("value");
+    fs::write(&file, format!("{VALUE}\n")).expect("a file can be written");
+    let input = fs::File::open(&file).expect("it is there");
+    finish(scene.env.command(words).stdin(input))
 }
 
 /// Calls the operation `fetch` by itself.
@@ -218,7 +218,12 @@ fn the_value_reaches_its_host_and_nothing_that_a_run_leaves_behind() {
     let scene = scene(&server);
     grant(&scene, &server);
     set(&scene);
-    start(&scene, &server.url(), "relay", "");
+    leaves_nothing_behind(&scene, &server);
+}
+
+/// A run that sends the value, and what it, its approval and every other command leave.
+fn leaves_nothing_behind(scene: &Scene, server: &Echo) {
+    start(scene, &server.url(), "relay", "");
     let asked = scene.asked();
     let mut said = vec![
         scene.run(&["approval", "show", &asked]).exits(0).said(),

@@ -40,6 +40,10 @@ impl App {
         self.check_models(&mut findings);
         check_machine(&mut findings);
         self.check_http(&mut findings);
+        match self.try_keychain() {
+            Ok(()) => findings.ok("keychain", "the system's keychain answers"),
+            Err(why) => findings.add("note", "keychain", format!("no secret can be kept there: {why}"), None),
+        }
         self.check_isolation(&mut findings);
         self.check_confinement(&mut findings);
         findings.view("this machine and home".to_owned())

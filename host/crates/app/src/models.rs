@@ -25,7 +25,8 @@ impl App {
         let endpoints = config::load(&self.home)?.models;
         // A model thinks for longer than a web server; the call's own time ends it.
         let request = Duration::from_millis(Limits::CEILING.wall_ms);
-        let client = HttpClient::new(HttpSettings { request, ..HttpSettings::default() });
+        let extra_roots = self.http_roots()?.into_iter().flat_map(|roots| roots.certificates).collect();
+        let client = HttpClient::new(HttpSettings { request, extra_roots, ..HttpSettings::default() });
         let client = client.map_err(|error| Error::Bug(error.to_string()))?;
         Ok(ModelTable { client, endpoints, secrets: Arc::clone(&self.secrets) })
     }

@@ -1,11 +1,14 @@
 //! Secrets: where their values are kept, and which of them a call may be filled in with.
 //!
-//! A value is in a file of the home, encrypted to a key of the home (age), or in the environment that
-//! the program was started with, where `config.toml` says so. The key is encrypted under the approver's
+//! A value is in one of three places: in the environment that the program was started with, where
+//! `config.toml` says so; in a file of the home, encrypted to a key of the home (age); or in the
+//! system's keychain, for which a file of the home stands. The key is encrypted under the approver's
 //! passphrase if there is one; without one whoever can read the home can read the values. A value is
 //! read when a call may need it, is never printed, and no guest sees it.
 
 #![expect(clippy::disallowed_methods, reason = "this module owns the folder of the secrets")]
+
+mod keychain;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{ErrorKind, Read as _};
@@ -22,9 +25,15 @@ use crate::app::App;
 use crate::time::rfc3339;
 use crate::view::SecretView;
 use crate::{Error, Home, config, keys, models};
+use keychain::{Keychain, KeychainError};
 
 /// The folder of the values.
 const FOLDER: &str = "secrets";
+/// How the file of a value ends, and the one that stands for a value in the keychain.
+const IN_FILE: &str = ".age";
+const IN_KEYCHAIN: &str = ".keychain";
+/// What the latter holds.
+const STANDS_FOR: &[u8] = b"in the system's keychain\n";
 /// The key that they are encrypted to, and its public half. No signing key has such file names.
 const IDENTITY: &str = "keys/secrets.identity";
 const RECIPIENT: &str = "keys/secrets.recipient";
@@ -56,7 +65,18 @@ fn parse(name: &str) -> Result<SecretName, Error> {
 }
 
 fn file(name: &SecretName) -> String {
-    format!("{FOLDER}/{name}.age")
+    format!("{FOLDER}/{name}{IN_FILE}")
+}
+
+fn keychain_file(name: &SecretName) -> String {
+    format!("{FOLDER}/{name}{IN_KEYCHAIN}")
+}
+
+/// Where a value is that is not in the environment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    File,
+    Keychain,
 }
 
 impl App {
@@ -80,12 +100,7 @@ impl App {
         value: Zeroizing<String>,
         passphrase: Option<&str>,
     ) -> Result<SecretView, Error> {
-        self.require_home()?;
-        let name = parse(name)?;
-        if let Some(variable) = config::load(&self.home)?.secrets.get(&name) {
-            let message = format!("`config.toml` says that `{name}` is in the environment, as `{variable}`");
-            return Err(Error::usage(message, &["set that variable, or take the line out of `[secrets]`"]));
-        }
+        let name = self.name_for(name, Place::File)?;
         let value = SecretValue::new(value).map_err(|error| Error::usage(error.to_string(), &[]))?;
         let recipient = match self.secrets.recipient()? {
             Some(recipient) => recipient,
@@ -99,6 +114,47 @@ impl App {
         self.secrets.view(&name, None)
     }
 
+    /// Keeps the value of a secret in the system's keychain, in place of the one that was there.
+    ///
+    /// # Errors
+    /// If the name is none, the value cannot be sent, the secret is kept elsewhere, or the keychain
+    /// does not take it.
+    pub fn secret_set_in_keychain(&self, name: &str, value: Zeroizing<String>) -> Result<SecretView, Error> {
+        let name = self.name_for(name, Place::Keychain)?;
+        let value = SecretValue::new(value).map_err(|error| Error::usage(error.to_string(), &[]))?;
+        self.home.create()?;
+        let _lock = self.home.lock()?;
+        // Cut off in between, the keychain has a value that nothing asks for.
+        Keychain::of(&self.home).set(&name, value.expose()).map_err(|error| {
+            let elsewhere = format!("keep it in a file: `capstan secret set {name}`");
+            Error::Refused(refused(&name, &error).hint(elsewhere))
+        })?;
+        self.home.write(&keychain_file(&name), STANDS_FOR)?;
+        self.secrets.view(&name, None)
+    }
+
+    /// Whether the system's keychain can be used.
+    pub(crate) fn try_keychain(&self) -> Result<(), String> {
+        Keychain::of(&self.home).try_out().map_err(|error| error.to_string())
+    }
+
+    /// The name of a secret that may be kept in this place: no other has it.
+    fn name_for(&self, name: &str, place: Place) -> Result<SecretName, Error> {
+        self.require_home()?;
+        let name = parse(name)?;
+        if let Some(variable) = config::load(&self.home)?.secrets.get(&name) {
+            let message = format!("`config.toml` says that `{name}` is in the environment, as `{variable}`");
+            return Err(Error::usage(message, &["set that variable, or take the line out of `[secrets]`"]));
+        }
+        let other = match self.secrets.place(&name)? {
+            Some(Place::File) if place == Place::Keychain => "in a file",
+            Some(Place::Keychain) if place == Place::File => "in the system's keychain",
+            _ => return Ok(name),
+        };
+        let hint = format!("capstan secret delete {name}");
+        Err(Error::usage(format!("the secret `{name}` is kept {other} already"), &[&hint]))
+    }
+
     /// The secrets, by name: never a value.
     ///
     /// # Errors
@@ -106,7 +162,8 @@ impl App {
     pub fn secret_list(&self) -> Result<Vec<SecretView>, Error> {
         self.require_home()?;
         let variables = config::load(&self.home)?.secrets;
-        let mut names = self.secrets.kept()?;
+        let mut names = self.secrets.ending(IN_FILE)?;
+        names.extend(self.secrets.ending(IN_KEYCHAIN)?);
         names.extend(variables.keys().cloned());
         names.iter().map(|name| self.secrets.view(name, variables.get(name))).collect()
     }
@@ -119,12 +176,22 @@ impl App {
         self.require_home()?;
         let name = parse(name)?;
         let _lock = self.home.lock()?;
-        if !self.secrets.kept()?.contains(&name) {
+        let Some(place) = self.secrets.place(&name)? else {
             let message = format!("no value is kept for a secret `{name}`");
             return Err(Error::usage(message, &["capstan secret list"]));
-        }
+        };
         let view = self.secrets.view(&name, None)?;
-        self.home.remove(&file(&name))?;
+        match place {
+            Place::File => self.home.remove(&file(&name))?,
+            Place::Keychain => {
+                let path = self.home.file(&keychain_file(&name));
+                Keychain::of(&self.home).delete(&name).map_err(|error| {
+                    let gone = format!("if the keychain has it no more, remove `{}`", path.display());
+                    Error::Refused(refused(&name, &error).hint(gone))
+                })?;
+                self.home.remove(&keychain_file(&name))?;
+            }
+        }
         Ok(view)
     }
 
@@ -139,7 +206,7 @@ impl App {
         let granted = crate::grants::load(&self.home)?;
         let any = granted.iter().any(|grant| grant.capability == Capability::Secrets)
             || !models::granted_keys(&self.home)?.is_empty();
-        Ok(any && !self.secrets.kept()?.is_empty() && self.secrets.key_is_protected()?)
+        Ok(any && !self.secrets.ending(IN_FILE)?.is_empty() && self.secrets.key_is_protected()?)
     }
 
     /// Opens the key of the secrets for the rest of this process.
@@ -212,7 +279,11 @@ impl Secrets {
     fn value_at(&self, name: &SecretName, variables: &Variables) -> Result<Option<SecretValue>, Error> {
         match variables.get(name) {
             Some(variable) => self.environment_value(name, variable),
-            None => self.kept_value(name),
+            None => match self.place(name)? {
+                Some(Place::File) => self.kept_value(name).map(Some),
+                Some(Place::Keychain) => self.keychain_value(name).map(Some),
+                None => Ok(None),
+            },
         }
     }
 
@@ -223,11 +294,16 @@ impl Secrets {
         })
     }
 
-    fn kept_value(&self, name: &SecretName) -> Result<Option<SecretValue>, Error> {
+    fn keychain_value(&self, name: &SecretName) -> Result<SecretValue, Error> {
+        let text = Keychain::of(&self.home).get(name).map_err(|error| refused(name, &error))?;
+        SecretValue::new(text).map_err(|error| {
+            let message = format!("the secret `{name}` in the system's keychain cannot be sent: {error}");
+            Error::refused(Code::SecretDamaged, message)
+        })
+    }
+
+    fn kept_value(&self, name: &SecretName) -> Result<SecretValue, Error> {
         let path = self.home.file(&file(name));
-        if !path.exists() {
-            return Ok(None);
-        }
         let damaged = |why: &str| Error::refused(Code::SecretDamaged, format!("the secret `{name}` {why}"));
         let bytes = crate::home::read_file(&path, FILE_BYTES_MAX)?;
         let identity = match self.key.get() {
@@ -238,18 +314,37 @@ impl Secrets {
             }
         };
         let text = decrypt(identity, &bytes).ok_or_else(|| damaged("is not encrypted to this home's key"))?;
-        SecretValue::new(text).map(Some).map_err(|error| damaged(&format!("cannot be sent: {error}")))
+        SecretValue::new(text).map_err(|error| damaged(&format!("cannot be sent: {error}")))
     }
 
-    /// The names of the values in files. A file of another name is none.
-    fn kept(&self) -> Result<BTreeSet<SecretName>, Error> {
+    /// Where the value of a secret is kept, if it is.
+    ///
+    /// # Errors
+    /// If it is in two places: nothing says which of them is meant.
+    fn place(&self, name: &SecretName) -> Result<Option<Place>, Error> {
+        let (in_file, in_keychain) = (self.home.file(&file(name)), self.home.file(&keychain_file(name)));
+        match (in_file.exists(), in_keychain.exists()) {
+            (false, false) => Ok(None),
+            (true, false) => Ok(Some(Place::File)),
+            (false, true) => Ok(Some(Place::Keychain)),
+            (true, true) => {
+                let message = format!("the secret `{name}` is kept in a file and in the system's keychain");
+                let refusal = Refusal::new(Code::SecretDamaged, message);
+                let either = format!("remove `{}` or `{}`", in_file.display(), in_keychain.display());
+                Err(refusal.hint(either).into())
+            }
+        }
+    }
+
+    /// The names of the files that end so. A file of another name is none.
+    fn ending(&self, end: &str) -> Result<BTreeSet<SecretName>, Error> {
         let folder = self.home.file(FOLDER);
         let entries = match std::fs::read_dir(&folder) {
             Ok(entries) => entries,
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(BTreeSet::new()),
             Err(error) => return Err(Error::io("list", &folder)(error)),
         };
-        let name = |entry: std::fs::DirEntry| entry.file_name().to_str()?.strip_suffix(".age")?.parse().ok();
+        let name = |entry: std::fs::DirEntry| entry.file_name().to_str()?.strip_suffix(end)?.parse().ok();
         Ok(entries.flatten().filter_map(name).collect())
     }
 
@@ -257,10 +352,14 @@ impl Secrets {
         let (backend, is_set, set) = match variable {
             Some(variable) => ("env", self.environment.contains_key(variable), None),
             None => {
-                let path = self.home.file(&file(name));
+                let (backend, file) = match self.place(name)? {
+                    Some(Place::Keychain) => ("keychain", keychain_file(name)),
+                    _ => ("file", file(name)),
+                };
+                let path = self.home.file(&file);
                 let modified = std::fs::metadata(&path).and_then(|meta| meta.modified());
                 let modified = modified.map_err(Error::io("look at", &path))?;
-                ("file", true, crate::system::timestamp(modified).map(rfc3339))
+                (backend, true, crate::system::timestamp(modified).map(rfc3339))
             }
         };
         let variable = variable.cloned();
@@ -302,6 +401,18 @@ impl Secrets {
             Ok(identity)
         } else {
             Err(damaged_key())
+        }
+    }
+}
+
+/// That the keychain does not do its part, and what can be done.
+fn refused(name: &SecretName, error: &KeychainError) -> Refusal {
+    let refusal = Refusal::new(Code::KeychainUnavailable, format!("the secret `{name}`: {error}"));
+    match error {
+        KeychainError::NoTool => refusal.hint("install it: Debian has it as `libsecret-tools`"),
+        KeychainError::Nothing | KeychainError::Silent => refusal.hint("unlock the keychain, and try again"),
+        KeychainError::Unavailable(_) => {
+            refusal.hint("run it in a session of a desktop, whose keychain is open")
         }
     }
 }

@@ -50,7 +50,7 @@ pub struct KeyView {
 pub struct SecretView {
     /// Its name.
     pub name: String,
-    /// Where the value is: `file` or `env`.
+    /// Where the value is: `file`, `keychain` or `env`.
     pub backend: &'static str,
     /// The variable, for `env`.
     pub variable: Option<String>,

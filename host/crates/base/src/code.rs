@@ -92,6 +92,7 @@ codes! {
     GrantMalformed = "E-GRANT-MALFORMED", Malformed, "a grant, or `grants.toml`, is not what it should be";
     SecretLocked = "E-SECRET-LOCKED", Refused, "a secret's value needs a passphrase, and nobody can be asked for it";
     SecretDamaged = "E-SECRET-DAMAGED", Refused, "a secret's value or key is not what was written";
+    KeychainUnavailable = "E-KEYCHAIN-UNAVAILABLE", Refused, "the system's keychain does not take or give a secret's value";
     // Planfiles.
     PlanSyntax = "E-PLAN-SYNTAX", Malformed, "the planfile is not in the YAML subset of Capstan";
     PlanFence = "E-PLAN-FENCE", Malformed, "a Markdown planfile needs exactly one `yaml planfile` block";
