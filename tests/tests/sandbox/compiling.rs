@@ -1,6 +1,7 @@
 //! Compiling is bounded: what takes too much is refused, by a process that is killed for it.
 
 use std::fs;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use tests::{Env, Outcome};
@@ -92,6 +93,61 @@ fn memory() {
     let outcome = install(&env, &heavy(1), "memory = \"16MiB\"").exits(4).says("E-COMPILE-LIMIT");
     drop(outcome.says("16MiB of memory").says("config.toml"));
     assert_nothing_left(&env);
+}
+
+/// The number that the kernel has for a bound of a process, if the process is there and has it.
+fn bound(id: u32, name: &str) -> Option<u64> {
+    let limits = fs::read_to_string(format!("/proc/{id}/limits")).ok()?;
+    let line = limits.lines().find_map(|line| line.strip_prefix(name))?;
+    line.split_whitespace().nth(1)?.parse().ok()
+}
+
+#[track_caller]
+fn wait_for(what: &str, condition: impl Fn() -> bool) {
+    let start = Instant::now();
+    while !condition() {
+        assert!(start.elapsed() < PATIENCE, "{what} did not come");
+    }
+}
+
+/// The process itself, while it waits for its component: what it was bounded to is the kernel's to say.
+#[test]
+fn the_process_has_no_files_no_core_and_no_way_to_outlive_its_host() {
+    let memory = ample().to_string();
+    let compile = ["internal", "compile", &memory, "60"];
+    let mut child = Command::new(tests::program())
+        .args(compile)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let has = |name: &str, most: u64| {
+        wait_for(name, || bound(child.id(), name) == Some(most));
+    };
+    has("Max address space", ample());
+    has("Max cpu time", 61);
+    has("Max file size", 0);
+    has("Max open files", 8);
+    has("Max core file size", 0);
+    let component = child.stdin.take();
+    drop(component);
+    child.wait().unwrap();
+    // A shell stands for the host. What it started has its pipe as long as this test does.
+    let mut host = Command::new("sh");
+    host.args(["-c", "\"$@\"; true", "sh"]).arg(tests::program()).args(compile);
+    let mut host = host.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let component = host.stdin.take();
+    let compiler = || {
+        let path = format!("/proc/{0}/task/{0}/children", host.id());
+        fs::read_to_string(path).ok()?.split_whitespace().next()?.parse().ok()
+    };
+    wait_for("the process", || compiler().is_some_and(|id| bound(id, "Max core file size") == Some(0)));
+    let id: u32 = compiler().unwrap();
+    host.kill().unwrap();
+    host.wait().unwrap();
+    wait_for("its end", || bound(id, "Max core file size").is_none());
+    drop(component);
 }
 
 #[test]

@@ -18,6 +18,8 @@ mod cache;
 mod calls;
 #[path = "engine/endings.rs"]
 mod endings;
+#[path = "engine/evil_helpers.rs"]
+mod evil_helpers;
 #[path = "engine/evil_workers.rs"]
 mod evil_workers;
 #[path = "engine/files.rs"]

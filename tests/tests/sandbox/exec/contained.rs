@@ -166,6 +166,8 @@ fn memory_and_its_folder_are_bounded() {
     let mebibytes: u64 = printed(&env, HOSTILE, &["memory"]).trim().parse().unwrap();
     assert!((512..=1024).contains(&mebibytes), "{mebibytes}");
     assert_eq!(printed(&env, HOSTILE, &["fill"]), "16 ENOSPC\n");
+    let files: u32 = printed(&env, HOSTILE, &["files"]).trim().parse().unwrap();
+    assert!((16_000..16_384).contains(&files), "{files}");
     // Nothing of it is found by the next.
     assert_eq!(printed(&env, HOSTILE, &["fill"]), "16 ENOSPC\n");
 }

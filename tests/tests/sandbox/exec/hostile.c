@@ -23,8 +23,10 @@
 #include <sys/syscall.h>
 #include <sys/un.h>
 #include <sys/wait.h>
+#include <sys/time.h>
 #include <sys/xattr.h>
 #include <unistd.h>
+#include <utime.h>
 
 extern char **environ;
 
@@ -96,7 +98,9 @@ static void kernel(void) {
     call("personality", SYS_personality, 0xffffffff, 0, 0);
     call("open_by_handle_at", SYS_open_by_handle_at, AT_FDCWD, (long)room, 0);
     call("newer than the list", 9999, 0, 0, 0);
+    call("setxattrat", 463, -1, -1, -1);
     char byte = 'x';
+    said("TCGETS", ioctl(open(".", O_RDONLY), 0x5401, room));
     said("TIOCSTI", ioctl(0, 0x5412, &byte));
     said("FS_IOC_GETVERSION", ioctl(open(".", O_RDONLY), 0x80087601, room));
 }
@@ -112,6 +116,26 @@ static void change(const char *path) {
     said("utimensat", utimensat(AT_FDCWD, path, times, 0));
     said("setxattr", setxattr(path, "user.capstan", "x", 1, 0));
     said("removexattr", removexattr(path, "user.capstan"));
+    said("fchmodat", fchmodat(AT_FDCWD, path, 0701, 0));
+    said("fchmodat2", syscall(452, AT_FDCWD, path, 0702, 0));
+    said("fchown", fchown(open(path, O_RDONLY), getuid(), getgid()));
+    said("fchownat", fchownat(AT_FDCWD, path, getuid(), getgid(), 0));
+    said("lchown", lchown(path, getuid(), getgid()));
+    said("lsetxattr", lsetxattr(path, "user.capstan", "x", 1, 0));
+    said("lremovexattr", lremovexattr(path, "user.capstan"));
+    said("fsetxattr", fsetxattr(open(path, O_RDONLY), "user.capstan", "x", 1, 0));
+    said("fremovexattr", fremovexattr(open(path, O_RDONLY), "user.capstan"));
+    said("futimens", futimens(open(path, O_RDONLY), times));
+#ifdef SYS_utime
+    struct utimbuf both = {1, 1};
+    struct timeval pair[2] = {{1, 0}, {1, 0}};
+    said("chmod by number", syscall(SYS_chmod, path, 0703));
+    said("utime", syscall(SYS_utime, path, &both));
+    said("utimes", syscall(SYS_utimes, path, pair));
+    said("futimesat", syscall(SYS_futimesat, AT_FDCWD, path, pair));
+    said("chown by number", syscall(SYS_chown, path, getuid(), getgid()));
+    said("lchown by number", syscall(SYS_lchown, path, getuid(), getgid()));
+#endif
     int flags = 0x80;  // FS_NOATIME_FL
     said("set flags", ioctl(open(path, O_RDONLY), FS_IOC_SETFLAGS, &flags));
     said("open to write", open(path, O_WRONLY));
@@ -196,6 +220,10 @@ int main(int count, char **words) {
     if (!strcmp(what, "net")) net(first, second);
     if (!strcmp(what, "read")) read_file(first);
     if (!strcmp(what, "kernel")) kernel();
+    // hostile calls NUMBER...: each with arguments that are nothing.
+    if (!strcmp(what, "calls")) {
+        for (int i = 2; i < count; i++) said(words[i], syscall(atol(words[i]), -1L, -1L, -1L, -1L, -1L, -1L));
+    }
     if (!strcmp(what, "change")) change(first);
     if (!strcmp(what, "setid")) setid(first);
     if (!strcmp(what, "self")) self();
@@ -265,6 +293,24 @@ int main(int count, char **words) {
         long taken = 0;
         while (taken < (64L << 30) && deep(16L << 20)) taken += 16L << 20;
         printf("%ld\n", taken >> 20);
+    }
+    if (!strcmp(what, "files")) {
+        int made = 0;
+        char name[64];
+        do snprintf(name, sizeof name, "%s/%d", getenv("TMPDIR"), made++);
+        while (made < 100000 && close(creat(name, 0600)) == 0);
+        printf("%d\n", made - 1);
+    }
+    // hostile copied: a program of its own making, in its own folder.
+    if (!strcmp(what, "copied")) {
+        static char chunk[1 << 20];
+        char name[64];
+        snprintf(name, sizeof name, "%s/copy", getenv("TMPDIR"));
+        int from = open(first, O_RDONLY), to = open(name, O_WRONLY | O_CREAT, 0700);
+        for (ssize_t done; (done = read(from, chunk, sizeof chunk)) > 0;) write(to, chunk, done);
+        close(to);
+        execl(name, name, "old", (char *)0);
+        said("execute", -1);
     }
     if (!strcmp(what, "fill")) {
         static char chunk[1 << 20];

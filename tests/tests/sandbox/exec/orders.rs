@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use sha2::Digest as _;
 use tests::Env;
 
-use super::{HOSTILE, line, with_hostile};
+use super::{HOSTILE, line, processes, wait_for, with_hostile};
 
 fn digest(path: &Path) -> String {
     let bytes = sha2::Sha256::digest(fs::read(path).unwrap());
@@ -58,6 +58,60 @@ fn obey_by(words: &[&str], order: &Value) -> (Value, String) {
     let mut said = Vec::new();
     let _reset = ours.read_to_end(&mut said);
     (serde_json::from_slice(&said).unwrap_or_default(), String::from_utf8(output.stdout).unwrap())
+}
+
+/// Sends the order and hangs on to the socket, so that nothing ends for want of it.
+fn send(command: &mut Command, order: &Value) -> (std::process::Child, UnixStream) {
+    let (mut ours, theirs) = UnixStream::pair().unwrap();
+    let child = command.stdin(Stdio::from(OwnedFd::from(theirs))).stdout(Stdio::null()).spawn().unwrap();
+    command.stdin(Stdio::null());
+    let json = order.to_string();
+    ours.write_all(&(json.len() as u64).to_be_bytes()).unwrap();
+    ours.write_all(json.as_bytes()).unwrap();
+    (child, ours)
+}
+
+/// Of two processes that hold a program, neither leaves it behind when it is killed, nor when whoever
+/// started them is.
+#[test]
+fn whoever_of_its_keepers_is_killed_the_program_ends() {
+    let env = with_hostile();
+    let program = tests::program();
+    let program = program.to_str().unwrap();
+    let keeper = ["internal", "confine"];
+    for (name, words) in [
+        ("keeper", [&[program][..], &keeper].concat()),
+        // A shell that waits for it.
+        ("starter", [&["sh", "-c", "\"$@\"; true", "sh", program][..], &keeper].concat()),
+    ] {
+        let marker = format!("{name}-{}", std::process::id());
+        let order = order(&env, &["sleep", &marker], &[]);
+        let (mut child, ours) = send(Command::new(words[0]).args(&words[1..]), &order);
+        wait_for("the program", || processes(&marker).len() == 2);
+        child.kill().unwrap();
+        child.wait().unwrap();
+        wait_for("the end of the program", || processes(&marker).is_empty());
+        drop(ours);
+    }
+}
+
+/// The room for an order is not taken on trust.
+#[test]
+fn an_order_that_is_too_long_is_not_read() {
+    let (mut ours, theirs) = UnixStream::pair().unwrap();
+    let mut command = Command::new(tests::program());
+    command.args(["internal", "confine"]).stdin(Stdio::from(OwnedFd::from(theirs)));
+    let child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    drop(command);
+    ours.write_all(&((512_u64 << 20) + 1).to_be_bytes()).unwrap();
+    let said = child.wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&said.stderr).into_owned();
+    assert!(said.contains("the order is too long"), "{said}");
+    // A long one is read to its end.
+    let env = with_hostile();
+    let mut order = order(&env, &["self"], &[]);
+    order["run"]["stdin"] = json!("A".repeat(4 << 20));
+    assert_eq!(obey(&order).0["ended"][0]["exited"], 0);
 }
 
 /// The inner process changes mounts and bounds: of its own namespaces, or nothing.

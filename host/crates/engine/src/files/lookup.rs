@@ -83,3 +83,46 @@ fn check_name(dir: impl AsFd, name: &str) -> Result<(), FileError> {
     }
     Err(FileError::OtherName)
 }
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::disallowed_methods, reason = "the test changes a folder of its own")]
+
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use rustix::fs::{CWD, RenameFlags, renameat_with};
+
+    use super::*;
+
+    /// Tries, of which some meet the moment between the look and the opening.
+    const TRIES: usize = 50_000;
+
+    /// A file and a folder change places all the time: what is opened as a file is one.
+    #[test]
+    fn what_was_replaced_after_the_look_is_not_taken_for_a_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let [name, other] = ["name", "other"].map(|name| folder.path().join(name));
+        std::fs::write(&name, "contents").unwrap();
+        std::fs::create_dir(&other).unwrap();
+        let dir = File::open(folder.path()).unwrap();
+        let done = AtomicBool::new(false);
+        let (mut files, mut refused, mut others) = (0, 0, Vec::new());
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !done.load(Ordering::Relaxed) {
+                    renameat_with(CWD, &name, CWD, &other, RenameFlags::EXCHANGE).unwrap();
+                }
+            });
+            for _ in 0..TRIES {
+                match open_file(&dir, "name") {
+                    Ok((file, _)) if file.metadata().is_ok_and(|about| about.is_file()) => files += 1,
+                    Err(FileError::NotAFile) => refused += 1,
+                    other => others.push(format!("{other:?}")),
+                }
+            }
+            done.store(true, Ordering::Relaxed);
+        });
+        assert_eq!(others, Vec::<String>::new());
+        assert!(files > 0 && refused > 0, "{files} {refused}");
+    }
+}

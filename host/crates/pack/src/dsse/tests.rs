@@ -121,6 +121,13 @@ fn bounds_hold_on_both_sides() {
     assert_eq!(parse(SIGNATURES_MAX + 1).unwrap_err().code, Code::EnvelopeMalformed);
     assert_eq!(parse(0).unwrap_err().code, Code::EnvelopeMalformed);
 
+    let of_type = |bytes: usize| {
+        let envelope = Envelope::sign(&"t".repeat(bytes), b"p".to_vec(), &[&key(1)]).unwrap();
+        Envelope::parse(&envelope.to_bytes())
+    };
+    assert!(of_type(NAME_BYTES_MAX).is_ok());
+    assert_eq!(of_type(NAME_BYTES_MAX + 1).unwrap_err().code, Code::EnvelopeMalformed);
+
     let frame = Envelope::sign(TYPE, Vec::new(), &[&key(1)]).unwrap().to_bytes().len();
     let sized = |bytes: usize| Envelope::sign(TYPE, vec![0; bytes], &[&key(1)]).unwrap().to_bytes();
     let fits = (ENVELOPE_BYTES_MAX - frame) / 4 * 3;

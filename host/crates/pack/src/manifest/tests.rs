@@ -237,6 +237,23 @@ fn operations_are_named_in_quotes() {
 }
 
 #[test]
+fn prose_is_one_line_that_fits_on_a_screen() {
+    let described = |text: &str| with("[pack]\n", &format!("[pack]\ndescription = \"{text}\"\n"));
+    assert!(Manifest::parse(&described(&"\u{e9}".repeat(PROSE_CHARS_MAX))).is_ok());
+    let long = only(&described(&"\u{e9}".repeat(PROSE_CHARS_MAX + 1)));
+    assert!(long.message.contains("one line of at most 500 characters"), "{}", long.message);
+    assert_eq!(only(&described("two\\nlines")).code, Code::ManifestMalformed);
+}
+
+#[test]
+fn no_more_problems_are_told_than_people_read() {
+    let wrong = |count: usize| -> String { (0..count).map(|n| format!("wrong-{n} = 1\n")).collect() };
+    for (count, told) in [(63, 63), (64, 64), (65, 64)] {
+        assert_eq!(problems(&format!("{}{MANIFEST_TEXT}", wrong(count))).len(), told);
+    }
+}
+
+#[test]
 fn a_large_or_deep_manifest_is_refused() {
     let long = format!("{MANIFEST_TEXT}#{}\n", "x".repeat(256 << 10));
     assert_eq!(problems(&long)[0].0, Code::ManifestMalformed);
