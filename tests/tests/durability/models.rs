@@ -205,7 +205,8 @@ fn only_a_granted_model_is_asked() {
     let refused = call(&scene, "ask", &question("default", "say hello", None));
     let text = told(&refused);
     assert!(text.contains("capstan grant add test:thinker model=default"), "{text}");
-    drop(scene.run(&["grant", "add", "test:thinker", "model=small"]).exits(0));
+    let added = scene.run(&["grant", "add", "test:thinker", "model=small"]).exits(0);
+    drop(added.says(&format!("may be told to `http://127.0.0.1:{}/v1/chat/completions`", server.port)));
     let said = call(&scene, "ask", &question("small", "say hello", None));
     assert_eq!(said["outcome"], "returned", "{said:#}");
     // A grant of one is none of another, of what was not requested, or of another effect.
@@ -246,6 +247,8 @@ fn what_is_not_set_up_is_said() {
     let file = scene.env.home().join("config.toml");
     let config = fs::read_to_string(&file).expect("there are settings");
     fs::write(&file, config.replace("[model.default]", "[model.other]")).expect("they can be changed");
+    let added = scene.run(&["grant", "add", "test:thinker", "model=default"]).exits(0);
+    drop(added.says("names no model `default` yet"));
     let nameless = call(&scene, "ask", &question("default", "say hello", None));
     assert!(told(&nameless).contains("names no model `default`"), "{nameless:#}");
     // An address in no public network is reached only where the settings name its network.

@@ -109,6 +109,7 @@ fn views(grant: &Grant, ceiling: &Ceiling, lapse: Option<&'static str>) -> Vec<G
             Some(scope) => !allowed.covers(scope),
             None => *allowed == Allowed::Nothing,
         },
+        note: None,
     };
     grant.arguments().into_iter().enumerate().map(view).collect()
 }
@@ -152,7 +153,11 @@ impl App {
             grants.add(grant.clone());
             Ok(())
         })?;
-        Ok(views(&grant, &consent.ceiling, None))
+        let mut views = views(&grant, &consent.ceiling, None);
+        for (view, name) in views.iter_mut().zip(grant.scopes.iter().filter_map(Scope::as_model)) {
+            view.note = Some(self.model_note(name)?);
+        }
+        Ok(views)
     }
 
     /// The grants of every pack, or of one, and whether each is in force.

@@ -20,6 +20,14 @@ pub(crate) struct ModelTable {
 }
 
 impl App {
+    /// What somebody should know who grants a model.
+    pub(crate) fn model_note(&self, name: &ModelName) -> Result<String, Error> {
+        Ok(match config::load(&self.home)?.models.get(name) {
+            Some(endpoint) => format!("what its operations read may be told to `{}`", endpoint.url),
+            None => format!("`{}` names no model `{name}` yet", config::FILE),
+        })
+    }
+
     /// Reads the settings.
     pub(crate) fn model_table(&self) -> Result<ModelTable, Error> {
         let endpoints = config::load(&self.home)?.models;

@@ -23,6 +23,9 @@ pub(crate) fn granted(view: &GrantView) -> String {
     if view.cut_by_ceiling {
         text += "note: the ceiling in `config.toml` may leave less of it\n";
     }
+    if let Some(note) = &view.note {
+        text += &format!("note: {}\n", one_line(note));
+    }
     text
 }
 

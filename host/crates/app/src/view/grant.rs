@@ -28,6 +28,10 @@ pub struct GrantView {
     pub lapse: Option<&'static str>,
     /// Whether the ceiling may leave less than it gives.
     pub cut_by_ceiling: bool,
+    /// Of a model that was granted just now: where what the pack reads may be told, or that nobody
+    /// named such a model yet.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
 }
 
 /// What calls of an operation may reach.

@@ -1,5 +1,7 @@
 //! The polyglot guest in Rust, for `wasm32-wasip2`: what it asks for, its standard library asks WASI for.
 
+#![expect(clippy::disallowed_methods, reason = "it tries all that a program of WASI could reach")]
+
 use std::collections::BTreeMap;
 use std::hint::black_box;
 use std::io::Write as _;
