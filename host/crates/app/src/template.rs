@@ -67,6 +67,7 @@ const SDK: &[(&str, &str)] = embed![
     "src/http.rs",
     "src/lib.rs",
     "src/log.rs",
+    "src/model.rs",
     "src/random.rs",
     "src/rt.rs",
     "wit/host/artifacts.wit",

@@ -81,9 +81,8 @@ impl ModelEndpoint {
     /// What tokens cost, rounded up.
     pub(crate) fn cost(&self, input: u64, output: u64) -> u64 {
         let price = |tokens: u64, price: u64| u128::from(tokens) * u128::from(price);
-        let cost =
-            (price(input, self.input_price) + price(output, self.output_price)).div_ceil(PRICED_TOKENS);
-        u64::try_from(cost).unwrap_or(u64::MAX)
+        let both = price(input, self.input_price).saturating_add(price(output, self.output_price));
+        u64::try_from(both.div_ceil(PRICED_TOKENS)).unwrap_or(u64::MAX)
     }
 
     /// The body of a request.
@@ -183,7 +182,8 @@ mod tests {
             [(0, 0), (1, 0), (1_000_000, 0), (0, 10), (7, 3)].map(|(i, o)| endpoint.cost(i, o)),
             [0, 1, 150_000, 6, 3]
         );
-        assert_eq!(endpoint.cost(u64::MAX, u64::MAX), u64::MAX);
+        let dear = ModelEndpoint { input_price: u64::MAX, output_price: u64::MAX, ..endpoint };
+        assert_eq!(dear.cost(u64::MAX, u64::MAX), u64::MAX);
     }
 
     #[test]
