@@ -5,6 +5,7 @@
 use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
 
 use app::is_deceptive;
+use rustix::termios::{LocalModes, OptionalActions, QueueSelector, Termios, tcflush, tcgetattr, tcsetattr};
 use serde_json::Value;
 
 use crate::exit::Exit;
@@ -119,7 +120,7 @@ impl Ui {
             return None;
         }
         eprintln!("{text}");
-        let _not_a_terminal = rustix::termios::tcflush(io::stdin(), rustix::termios::QueueSelector::IFlush);
+        let _not_a_terminal = tcflush(io::stdin(), QueueSelector::IFlush);
         for _ in 0..ASKED_MAX {
             eprint!("{question} [{}] ", choices.join("/"));
             drop(io::stderr().flush());
@@ -154,7 +155,29 @@ impl Ui {
         if !self.can_ask() {
             return None;
         }
+        // Before the question: what is typed at once must not be seen either.
+        let _restored_at_the_end = Unseen::begin();
         rpassword::prompt_password(question).ok().filter(|text| !text.is_empty())
+    }
+}
+
+/// A terminal that does not show what is typed, until it goes.
+struct Unseen(Termios);
+
+impl Unseen {
+    /// None where the terminal cannot be told.
+    fn begin() -> Option<Self> {
+        let before = tcgetattr(io::stdin()).ok()?;
+        let mut unseen = before.clone();
+        unseen.local_modes.remove(LocalModes::ECHO);
+        tcsetattr(io::stdin(), OptionalActions::Now, &unseen).ok()?;
+        Some(Self(before))
+    }
+}
+
+impl Drop for Unseen {
+    fn drop(&mut self) {
+        let _terminal_is_gone = tcsetattr(io::stdin(), OptionalActions::Now, &self.0);
     }
 }
 
